@@ -1,0 +1,1 @@
+"""Kernels for signals and scans, each beside a plain-Python reference; imports nothing of the gateway."""

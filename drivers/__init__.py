@@ -1,0 +1,1 @@
+"""Drivers that ship with the gateway; each folder: code, README.md, example.yaml."""

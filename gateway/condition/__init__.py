@@ -1,0 +1,1 @@
+"""Windows of Blocks and points of Scans become features."""

@@ -1,0 +1,88 @@
+"""Scalars that carry their unit: a duration is `1s`, a rate `25.6kHz`, a size `512MB`. A bare number is an error.
+
+A spec type is a *scalar* when it has a classmethod `parse(value) -> Self`, which takes what the YAML holds (str, int, float,
+bool) and raises ValueError with a sentence for the user: what is wrong and what to write instead. An optional classmethod
+`schema() -> dict` gives its JSON Schema. Drivers may bring scalars of their own (an address, a node id).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar, Self
+
+_NUMBER = re.compile(r"\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
+
+
+class _Quantity(float):
+    """A number with a unit, kept in the base unit."""
+
+    units: ClassVar[dict[str, float]]
+    what: ClassVar[str]
+    example: ClassVar[str]
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Read `<number><unit>`.
+
+        Raises:
+            ValueError: the unit is missing or unknown, or the number is negative.
+        """
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError(f"expected {cls.what} such as '{cls.example}'")
+        if not isinstance(value, str):
+            raise ValueError(f"'{value}' has no unit; did you mean '{value}{next(iter(cls.units))}'?")
+        match = _NUMBER.fullmatch(value)
+        if not match:
+            raise ValueError(f"'{value}' is not {cls.what}; write it like '{cls.example}'")
+        number, unit = match.groups()
+        if not unit:
+            raise ValueError(f"'{value}' has no unit; did you mean '{number}{next(iter(cls.units))}'?")
+        factor = cls.units.get(unit)
+        if factor is None:
+            folded = {name.lower(): name for name in cls.units}
+            guess = folded.get(unit.lower())
+            cure = f"did you mean '{number}{guess}'?" if guess else f"known units: {', '.join(cls.units)}"
+            raise ValueError(f"unknown unit '{unit}' in '{value}'; {cure}")
+        result = cls(float(number) * factor)
+        if result < 0:
+            raise ValueError(f"'{value}' is negative")
+        return result
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        """Return the JSON Schema of the written form."""
+        units = "|".join(re.escape(unit) for unit in cls.units)
+        return {
+            "type": "string",
+            "pattern": rf"^\s*\+?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\s*({units})\s*$",
+            "examples": [cls.example],
+            "description": f"{cls.what}, with its unit: {', '.join(cls.units)}",
+        }
+
+
+class Duration(_Quantity):
+    """Seconds."""
+
+    units: ClassVar[dict[str, float]] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "min": 60.0, "h": 3600.0, "d": 86400.0}
+    what: ClassVar[str] = "a duration"
+    example: ClassVar[str] = "1s"
+    __slots__ = ()
+
+
+class Rate(_Quantity):
+    """Hertz."""
+
+    units: ClassVar[dict[str, float]] = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "mHz": 1e-3}
+    what: ClassVar[str] = "a rate"
+    example: ClassVar[str] = "25.6kHz"
+    __slots__ = ()
+
+
+class Size(_Quantity):
+    """Bytes."""
+
+    units: ClassVar[dict[str, float]] = {"MB": 1e6, "kB": 1e3, "GB": 1e9, "B": 1.0, "MiB": 2.0**20, "KiB": 2.0**10, "GiB": 2.0**30}
+    what: ClassVar[str] = "a size"
+    example: ClassVar[str] = "512MB"
+    __slots__ = ()

@@ -1,0 +1,158 @@
+"""What a driver is: open, read, close, and optional powers; how it says what went wrong; how it is found.
+
+A driver is one connection to one endpoint or bus. It owns timeouts, draining and protocol recovery inside one call; schedule,
+retry, quarantine and reconnect belong to `gateway.poll`. Its calls are made by one task, one at a time, and are not cancelled
+while a request is on the line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import AsyncIterator, Callable, Iterable
+from importlib.metadata import entry_points
+from typing import Any, Protocol, runtime_checkable
+
+from msgspec import Struct
+
+from gateway.clock import Clock
+from gateway.config.spec import Link
+from gateway.model import Block, PointTable, Reason, Scan
+
+
+class DeviceError(Exception):
+    """A device could not be read. `message` says what happened, `hint` what to do, `reason` the code readings carry.
+
+    Raised by `read` for one machine: the connection and the other machines on it go on.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", reason: Reason = Reason.DEVICE_FAILURE) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """Return message and hint as one line."""
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+class LinkError(DeviceError):
+    """The connection itself is gone or could not be opened; poll closes the driver and opens a new one."""
+
+    def __init__(self, message: str, *, hint: str = "", reason: Reason = Reason.NOT_CONNECTED) -> None:
+        super().__init__(message, hint=hint, reason=reason)
+
+
+@runtime_checkable
+class Driver(Protocol):
+    """One connection; made unopened, opened once, closed once. After `close` or a `LinkError` it is thrown away."""
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            LinkError: nobody is there, or it refuses; the hint says what to check.
+        """
+
+    async def read(self, table: PointTable) -> Scan:
+        """Read all points of one table once, in as few requests as the device allows.
+
+        A point that fails alone is bad in the Scan, with its reason.
+
+        Raises:
+            DeviceError: nothing could be read from this machine.
+            LinkError: the connection is gone.
+        """
+
+    async def close(self) -> None:
+        """Let go of everything; never raises, may be called twice."""
+
+
+@runtime_checkable
+class Subscribes(Protocol):
+    """Optional power: the device sends what changed. Used instead of `read` where `subscribes` says so."""
+
+    def subscribes(self, table: PointTable) -> bool:
+        """Say whether this table is to be subscribed rather than polled."""
+
+    def subscribe(self, table: PointTable) -> AsyncIterator[Scan]:
+        """Yield Scans as they come, the first with all points; ends only by an exception or by being closed."""
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """Optional power: a waveform."""
+
+    def stream(self, table: PointTable) -> AsyncIterator[Block]:
+        """Yield Blocks as they come, in order; ends by itself when the source ends for good (a file that is not looped)."""
+
+
+class Finding(Struct, frozen=True):
+    """What a driver's offline check has to say about one machine: where (point name and key, both may be empty) and what."""
+
+    message: str
+    point: str = ""
+    key: str = ""
+
+
+class Plugin(Struct, frozen=True, kw_only=True):
+    """How a driver introduces itself. Importing it must not import the protocol library: `gateway check` runs offline.
+
+    Attributes:
+        name: name of the driver, as in `drivers/<name>`.
+        schemes: URL schemes it serves.
+        link: spec struct of the options of a connection; URL parameters, or keys beside `url:` or `connect:`.
+        unit: spec struct of the options of one machine on it; URL parameters or keys of the machine.
+        point: spec struct of a point, derived from `PointSpec`.
+        create: makes an unopened driver; imports the protocol library only now.
+        check_address: returns the normal form of what stands between `scheme://` and `?`, or raises ValueError for the user.
+        check: offline check across keys of one machine: (link, unit options, points by name).
+    """
+
+    name: str
+    schemes: tuple[str, ...]
+    link: type[Struct]
+    unit: type[Struct]
+    point: type[Struct]
+    create: Callable[[Link, Clock], Driver]
+    check_address: Callable[[str, str], str]
+    check: Callable[[Link, Any, dict[str, Any]], Iterable[Finding]] | None = None
+
+
+_BUILT_IN = {
+    "modbus-tcp": "drivers.modbus:PLUGIN",
+    "modbus-rtu": "drivers.modbus:PLUGIN",
+    "opc.tcp": "drivers.opcua:PLUGIN",
+    "replay": "drivers.replay:PLUGIN",
+}
+
+
+class UnknownDriver(LookupError):  # noqa: N818  (a user's mistake, not a fault)
+    """No driver serves this URL scheme; the message names the known ones and the nearest."""
+
+
+def schemes() -> tuple[str, ...]:
+    """Return the URL schemes of the built-in drivers and of those that other packages bring."""
+    return (*_BUILT_IN, *(entry.name for entry in entry_points(group="gateway.drivers") if entry.name not in _BUILT_IN))
+
+
+def find(scheme: str) -> Plugin:
+    """Return the driver for a URL scheme.
+
+    Raises:
+        UnknownDriver: there is none.
+    """
+    if target := _BUILT_IN.get(scheme):
+        module, name = target.split(":")
+        plugin = getattr(importlib.import_module(module), name)
+    else:
+        entries = [entry for entry in entry_points(group="gateway.drivers") if entry.name == scheme]
+        if not entries:
+            known = schemes()
+            near = difflib.get_close_matches(scheme, known, 1)
+            guess = f", did you mean '{near[0]}'?" if near else ""
+            raise UnknownDriver(f"unknown driver '{scheme}'{guess or ';'} known: {', '.join(sorted(known))}")
+        plugin = entries[0].load()
+    assert isinstance(plugin, Plugin)
+    return plugin

@@ -1,0 +1,77 @@
+"""The small protocols between rooms: Outbox, Session, Runtime. Each room knows its neighbour only by these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from gateway.model import Record, Sequenced
+
+
+class Claim(Struct, frozen=True):
+    """Records to be sent, oldest first within each log, and the token that acknowledges all of them."""
+
+    token: Any
+    records: tuple[Sequenced, ...]
+
+
+class OutboxStatus(Struct, frozen=True, kw_only=True):
+    """What an outbox holds and what it lost: records waiting, bytes on disk, the byte limit, records dropped since it was made."""
+
+    waiting: int
+    used_bytes: int
+    max_bytes: int
+    lost: int
+    oldest_wall_ns: int | None = None
+    trouble: str = ""
+
+
+class Outbox(Protocol):
+    """Durable, ordered, bounded queue of records for one recipient.
+
+    Guarantees: a record is on stable storage when `append` returns; within a log records are claimed in the order in which
+    they were appended; a record is removed only by `acknowledge` or, when the store is full, by eviction, which is counted
+    and told by a `Tombstone`. Not guaranteed: that a record is claimed only once.
+    """
+
+    async def append(self, batch: Sequence[Record], *, urgent: bool = False) -> None:
+        """Store the batch durably; concurrent calls share one commit, an urgent one does not wait for company."""
+
+    async def claim(self, n: int) -> Claim | None:
+        """Return up to `n` of the oldest unacknowledged records, urgent ones first, or None when there are none.
+
+        Asking again before acknowledging returns the same records, so a lost connection loses nothing.
+        """
+
+    async def acknowledge(self, token: Any) -> None:
+        """Remove the records of that claim; they have been accepted by the other side."""
+
+    def status(self) -> OutboxStatus:
+        """Return what the store holds and has lost."""
+
+
+class Session(Protocol):
+    """One connection to one broker, good for one life: after a loss a new one is made."""
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        """Publish at QoS 1 and return when the broker has accepted it.
+
+        Raises:
+            PublishRefused: the broker answered with a reason code >= 0x80.
+            SessionLost: the connection went away; whether the message arrived is unknown.
+        """
+
+
+class Runtime(Protocol):
+    """What the control socket, and later the fleet, may ask of the running gateway."""
+
+    def status(self) -> dict[str, Any]:
+        """Return the state of everything as plain JSON values: machines, outboxes, uplinks, clock."""
+
+    async def apply(self, path: str | None) -> dict[str, Any]:
+        """Change to the configuration in `path` (None: the file it runs on, read again); return what was started, stopped, kept.
+
+        Nothing changes when the file has a problem; the answer then carries `problems`.
+        """
