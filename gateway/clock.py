@@ -71,6 +71,14 @@ class Clock:
         """Sleep until the monotonic time `moment` (seconds); returns at once, after one turn of the loop, when it is past."""
         await asyncio.sleep(max(0.0, moment - self.monotonic()))
 
+    async def wait(self, event: asyncio.Event, moment: float) -> bool:
+        """Wait for `event`, at the longest until the monotonic time `moment` (seconds); return whether it came."""
+        try:
+            async with asyncio.timeout(max(0.0, moment - self.monotonic())):
+                return await event.wait()
+        except TimeoutError:
+            return False
+
 
 class ManualClock(Clock):
     """A clock that moves only when told; ships with the package so that drivers of others can be tested too."""
@@ -108,3 +116,14 @@ class ManualClock(Clock):
         await asyncio.sleep(0)
         while self.monotonic() < moment:
             await self._moved.wait()
+
+    async def wait(self, event: asyncio.Event, moment: float) -> bool:
+        """Wait for `event`, at the longest until `advance` has moved the clock to `moment`; return whether it came."""
+        sleeper = asyncio.ensure_future(self.sleep_until(moment))
+        waiter = asyncio.ensure_future(event.wait())
+        try:
+            await asyncio.wait({sleeper, waiter}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeper.cancel()
+            waiter.cancel()
+        return event.is_set()

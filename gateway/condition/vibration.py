@@ -1,0 +1,113 @@
+"""Features of one window of acceleration, each with its unit and band.
+
+Statistics are taken of the mean-removed signal; kurtosis is not excess (a Gaussian signal has 3). Velocity RMS is the broad-band
+velocity of ISO 20816-1, 10-1000 Hz, by integration in the spectrum.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from cython_ext.spectrum import Welch, next_fast_length, velocity_rms
+from cython_ext.statistics import statistics
+from gateway.config.spec import Vibration
+from gateway.model import Block, Feature, Quality, Reason, Record
+
+from .windows import Window, Windower, later
+
+STANDARD_GRAVITY = 9.80665
+"""m/s² in one g (CGPM 1901)."""
+
+VELOCITY_BAND_HZ = (10.0, 1000.0)
+COARSEST_BIN_HZ = 2.5
+"""With wider bins than this the lower edge at 10 Hz cannot be told from what lies below it."""
+
+
+class _Value(Struct, frozen=True):
+    name: str
+    value: float
+    unit: str
+    band_hz: tuple[float, float] | None = None
+
+
+class VibrationFeatures:
+    """Turns the Blocks of one sensor into Features `<point>.<feature>`; unit and rate come with the first Block."""
+
+    def __init__(self, machine: str, spec: Vibration) -> None:
+        self._machine = machine
+        self._spec = spec
+        self._windower: Windower | None = None
+        self._welch: Welch | None = None
+        self.warnings: tuple[str, ...] = ()
+
+    def push(self, block: Block) -> list[Record]:
+        """Take a Block and return the features of every window it completes."""
+        if self._windower is None or self._windower.rate_hz != block.rate_hz:
+            self._prepare(block)
+        assert self._windower is not None
+        records: list[Record] = []
+        for window in self._windower.push(block):
+            records.extend(self._features(window, block))
+        return records
+
+    def _prepare(self, block: Block) -> None:
+        rate = block.rate_hz
+        length = max(2, round(self._spec.window * rate))
+        self._windower = Windower(length, max(1, round(self._spec.every * rate)), rate)
+        self._welch = None
+        segment = _segment_length(length, rate)
+        if rate < 2.56 * VELOCITY_BAND_HZ[1]:
+            self.warnings = (f"velocity_rms is left out: 10-1000 Hz needs a rate of 2560 Hz or more, this is {rate:g} Hz",)
+        elif rate / segment > COARSEST_BIN_HZ:
+            self.warnings = (f"velocity_rms is left out: a window of {length / rate:g} s is too short for 10 Hz, use 1s",)
+        elif block.unit not in _TO_M_S2:
+            self.warnings = (f"velocity_rms is left out: it needs acceleration in m/s² or g, not '{block.unit}'",)
+        else:
+            self.warnings = ()
+            self._welch = Welch(segment, rate)
+
+    def _features(self, window: Window, block: Block) -> Iterable[Feature]:
+        end = later(window.start, len(window.samples) / block.rate_hz)
+        for item in self._values(window.samples, block.unit):
+            if self._spec.features and item.name not in self._spec.features:
+                continue
+            finite = abs(item.value) < float("inf")
+            yield Feature(
+                machine=self._machine,
+                point=f"{block.point}.{item.name}",
+                value=item.value if finite else None,
+                stamp=end,
+                unit=item.unit,
+                quality=Quality.GOOD if finite else Quality.BAD,
+                reason=Reason.NONE if finite else Reason.NO_SENSOR,
+                window_s=len(window.samples) / block.rate_hz,
+                band_hz=item.band_hz,
+            )
+
+    def _values(self, samples: array[float], unit: str) -> Iterable[_Value]:
+        s = statistics(samples)
+        yield _Value("rms", s.rms, unit)
+        yield _Value("peak", s.peak, unit)
+        yield _Value("peak_to_peak", s.peak_to_peak, unit)
+        yield _Value("crest", s.crest, "1")
+        yield _Value("kurtosis", s.kurtosis, "1")
+        yield _Value("skewness", s.skewness, "1")
+        if self._welch is not None:
+            low, high = VELOCITY_BAND_HZ
+            psd = self._welch.psd(samples)
+            speed = velocity_rms(psd, self._welch.bin_hz, low, high) * _TO_M_S2[unit]
+            yield _Value("velocity_rms", speed, "mm/s", VELOCITY_BAND_HZ)
+
+
+_TO_M_S2 = {"m/s²": 1.0, "m/s2": 1.0, "g": STANDARD_GRAVITY}
+
+
+def _segment_length(length: int, rate_hz: float) -> int:
+    """Return the longest fast even FFT length within the window that gives bins of 1 Hz or a little less."""
+    target = min(length, round(rate_hz))
+    while next_fast_length(target) > min(length, max(2, target)) and target > 2:
+        target -= 1
+    return max(2, next_fast_length(target))
