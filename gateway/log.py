@@ -1,0 +1,284 @@
+"""Logs: one line per event on stderr, JSON when stderr is not a terminal, with fixed event names and no secrets.
+
+Every event name is a word of `EVENTS`; a test reads the source and refuses any other. Fields say the rest: `machine`, `reason`,
+`hint`, `count`. Standing trouble is told once, and its end once, by `Once`. Libraries that log through the standard library
+(asyncua, pymodbus, aiomqtt, asyncio) come out as event `library`, from WARNING on, repetitions counted instead of repeated.
+
+Guarantee: what was given to `redact` is in no line, whatever field, exception or library message carries it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, cast
+
+import msgspec
+
+if "structlog" in sys.modules or "rich" in sys.modules:
+    import structlog
+else:
+    # structlog imports rich when it finds it, for coloured tracebacks: 5 MB that a gateway at the wall never uses.
+    sys.modules["rich"] = None  # type: ignore[assignment]
+    import structlog
+
+    del sys.modules["rich"]
+
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from gateway.redaction import hidden, redact, redacted
+
+__all__ = ["EVENTS", "Once", "get", "redact", "setup"]
+
+EVENTS = {
+    # the daemon
+    "gateway_started": "the process runs and has read its configuration",
+    "gateway_ready": "all machines were started; systemd has been told",
+    "gateway_stopping": "a signal or the end of the demo asks for a clean stop",
+    "gateway_stopped": "everything is closed; what was not sent lies in the outbox",
+    "gateway_failed": "an error nobody expected ended the process; the traceback stands in `exception`",
+    "task_failed": "a part of the gateway ended by an error nobody expected and is started again",
+    "watchdog_withheld": "polling, outbox or uplink made no progress, so systemd is not told that all is well",
+    "watchdog_resumed": "all parts make progress again",
+    "clock_synchronised": "the wall time became trustworthy",
+    "clock_unsynchronised": "nothing keeps the clock in step; records are marked `uncertain`",
+    "control_failed": "a request on the local socket could not be answered",
+    # configuration
+    "configuration_applied": "a new configuration is in force; `started`, `stopped`, `kept` name the machines",
+    "configuration_rejected": "the file has problems, so nothing changed",
+    "contract_empty": "share.yaml releases nothing: everything stays in the shop",
+    "contract_changed": "share.yaml was read; `rules` counts what it releases",
+    # machines
+    "machine_started": "a machine is being read",
+    "machine_stopped": "a machine is no longer read",
+    "machine_unavailable": "a machine cannot be read; its points are bad with this reason",
+    "machine_recovered": "a machine can be read again",
+    "machine_quarantined": "a machine costs the others on its line too much time and is asked less often",
+    "link_lost": "the connection to an endpoint or bus is gone and will be opened again",
+    "link_recovered": "the connection stands again",
+    "scan_late": "a scan took longer than its period; the grid stays, the missed beats are left out",
+    "scan_on_time": "scans keep their period again",
+    "stream_ended": "a waveform source came to its end",
+    "stream_gap": "samples are missing; a new block starts",
+    "security_none": "a connection runs without encryption because the configuration says `insecure: true`",
+    # what is kept and sent
+    "outbox_opened": "the store of a recipient is open; `waiting` records lie in it",
+    "outbox_failed": "the store cannot be written; `reason` says why",
+    "outbox_recovered": "the store can be written again",
+    "outbox_evicted": "the store was full; the oldest records were dropped and are told by a tombstone",
+    "outbox_replaced": "a damaged store was put aside and a new one with a new epoch begun",
+    "uplink_connected": "a broker accepted the connection",
+    "uplink_lost": "the connection to the broker is gone; records wait",
+    "uplink_recovered": "the broker is back",
+    "uplink_refused": "the broker refuses this gateway; `reason` carries its words",
+    "uplink_downgraded": "the broker speaks MQTT 3.1.1 only: an acknowledgement carries no refusal",
+    "publish_refused": "the broker refused a message; its records stay in the outbox",
+    # others
+    "library": "a library has something to say; its words stand in `message`",
+}
+"""Every event name, and what it tells; the vocabulary that alarms and searches may rely on."""
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+_PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}  # as in syslog(3), for journald
+_FIXED = ("time", "level", "event", "room")  # names of ours, also when somebody's password is `event`
+_REPEAT_S = 600.0
+_LIBRARIES = ("asyncua", "pymodbus", "mqtt", "aiomqtt", "paho", "amqtt", "asyncio", "transitions")
+
+
+# ── from event to line ──
+
+
+def _redact_event(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    return {key if key in _FIXED else redacted(key): hidden(key, value) for key, value in event.items()}
+
+
+def _add_time(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    event["time"] = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return event
+
+
+def _render_json(_: WrappedLogger, __: str, event: EventDict) -> str:
+    first = {key: event.pop(key) for key in ("time", "level", "event") if key in event}
+    return msgspec.json.encode({**first, **event}).decode()
+
+
+def _render_journal(logger: WrappedLogger, name: str, event: EventDict) -> str:
+    priority = _PRIORITY.get(str(event.get("level")), 6)
+    event.pop("time", None)  # the journal stamps every line itself
+    return f"<{priority}>{_render_json(logger, name, event)}"
+
+
+def _render_console() -> Processor:
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty() and "NO_COLOR" not in os.environ,
+        exception_formatter=structlog.dev.plain_traceback,
+        timestamp_key="time",
+        pad_event_to=0,
+    )
+
+    def render(logger: WrappedLogger, name: str, event: EventDict) -> str:
+        event["time"] = datetime.now(UTC).astimezone().strftime("%H:%M:%S")
+        return renderer(logger, name, event)
+
+    return render
+
+
+def _to_journal() -> bool:
+    """Whether stderr is journald's own stream, see systemd.exec(5) on JOURNAL_STREAM."""
+    try:
+        status = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+class _Stderr:
+    """Writes whole lines to whatever stderr is now; a full disk or a closed pipe never stops the gateway."""
+
+    _lock = threading.Lock()
+
+    def msg(self, line: str) -> None:
+        with self._lock, suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+
+    debug = info = warning = error = critical = fatal = failure = err = exception = log = msg
+
+
+def _processors(renderer: Processor) -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        _redact_event,
+        _add_time,
+        renderer,
+    ]
+
+
+def _configure(renderer: Processor, level: str) -> None:
+    structlog.configure(
+        processors=_processors(renderer),
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=lambda *_: _Stderr(),
+        cache_logger_on_first_use=False,  # modules make their logger at import, before setup
+    )
+
+
+_configure(_render_json, "info")  # a line before `setup`, or in a test, goes to stderr too and never into a command's output
+
+
+class _FromLibrary(logging.Handler):
+    """Hands what libraries log to structlog; a repetition within ten minutes is only counted."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(logging.WARNING)
+        self._log = get("library")
+        self._now = now
+        self._said: dict[tuple[str, int, str], tuple[float, int]] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell one record; never raises."""
+        try:
+            key = (record.name, record.levelno, str(record.msg))
+            now = self._now()
+            since, repeated = self._said.get(key, (-_REPEAT_S, 0))
+            if now - since < _REPEAT_S:
+                self._said[key] = (since, repeated + 1)
+                return
+            if len(self._said) >= 500:  # messages with a number in them are all different: forget rather than grow
+                self._said.clear()
+            self._said[key] = (now, 0)
+            fields: dict[str, Any] = {"library": record.name, "message": record.getMessage()}
+            if repeated:
+                fields["repeated"] = repeated
+            if record.exc_info and record.exc_info[0] is not None:
+                fields["exc_info"] = record.exc_info
+            self._log.log(record.levelno, "library", **fields)
+        except Exception:  # as logging itself: a message that cannot be formatted must not stop the gateway
+            self._log.warning("library", library=record.name, message=str(record.msg))
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    get("gateway").critical("gateway_failed", exc_info=(kind, error, trace))
+
+
+# ── what the others use ──
+
+
+def setup(*, json: bool | None = None, level: str = "info") -> None:
+    """Set up logging for the whole process; may be called again to change it.
+
+    Args:
+        json: JSON lines, or lines for people; None: JSON unless stderr is a terminal.
+        level: debug, info, warning or error; the level of our own events. Libraries are heard from WARNING on.
+
+    Raises:
+        ValueError: there is no such level.
+    """
+    if level not in _LEVELS:
+        raise ValueError(f"unknown log level '{level}'; known: {', '.join(_LEVELS)}")
+    as_json = not sys.stderr.isatty() if json is None else json
+    if as_json:
+        renderer: Processor = _render_journal if _to_journal() else _render_json
+    else:
+        renderer = _render_console()
+    _configure(renderer, level)
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, _FromLibrary | logging.StreamHandler)]:
+        root.removeHandler(handler)
+    root.addHandler(_FromLibrary())
+    root.setLevel(logging.WARNING)
+    for name in _LIBRARIES:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.WARNING)
+        logger.propagate = True
+    logging.captureWarnings(True)
+    sys.excepthook = _uncaught
+
+
+def get(room: str, **fields: Any) -> FilteringBoundLogger:
+    """Return the logger of a room (`poll`, `uplink`, …); may be called at import. `fields` stand in every line."""
+    return cast("FilteringBoundLogger", structlog.get_logger(room=room, **fields))
+
+
+class Once:
+    """Tells a trouble when it begins and when it is over, and is silent in between; one per room, trouble told apart by key."""
+
+    def __init__(self, log: FilteringBoundLogger, now: Callable[[], float] = time.monotonic) -> None:
+        self._log = log
+        self._now = now
+        self._open: dict[Hashable, tuple[float, int]] = {}
+
+    def __contains__(self, key: Hashable) -> bool:
+        """Return whether this trouble lasts."""
+        return key in self._open
+
+    def warn(self, key: Hashable, event: str, **fields: Any) -> bool:
+        """Log `event` as a warning if this trouble is new; return whether it was."""
+        since, count = self._open.get(key, (self._now(), 0))
+        self._open[key] = (since, count + 1)
+        if count == 0:
+            self._log.warning(event, **fields)
+        return count == 0
+
+    def recovered(self, key: Hashable, event: str, **fields: Any) -> bool:
+        """Log `event` if this trouble lasted, with how long and how often it was seen; return whether it did."""
+        if key not in self._open:
+            return False
+        since, count = self._open.pop(key)
+        self._log.info(event, lasted_s=round(self._now() - since, 3), seen=count, **fields)
+        return True
+
+    def forget(self, key: Hashable) -> None:
+        """Drop a trouble without a word, because what had it is gone from the configuration."""
+        self._open.pop(key, None)
