@@ -1,0 +1,137 @@
+"""The composition root: here, and only here, the rooms are wired to each other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gateway import __version__, control
+from gateway.clock import Clock
+from gateway.config import ConfigError, load_config
+from gateway.config.secrets import read_secret
+from gateway.config.spec import Config
+from gateway.history import History
+from gateway.model import Record
+from gateway.notify import Notifier
+from gateway.state import State
+from gateway.supervise import Machines, Pulse, Recipients
+
+log = structlog.get_logger("app")
+
+
+class App:
+    """A running gateway: one configuration, one data folder."""
+
+    def __init__(self, config: Config, folder: control.DataFolder, clock: Clock | None = None) -> None:
+        self.config = config
+        self._folder = folder
+        self._clock = clock or Clock()
+        self._started = self._clock.stamp()
+        self._pulse = Pulse(self._clock)
+        self._notifier = Notifier()
+        self._state = State(folder.path / "state")
+        self._history = History(folder.path / "history.db", clock=self._clock)
+        self._machines = Machines(self._clock, self._pulse, self._emit)
+        self._recipients = Recipients(folder.path, self._clock, self._pulse, read_secret)
+        self._applying = asyncio.Lock()
+        self._stop = asyncio.Event()
+        self._stuck: list[str] = []
+        self._last_stop = "clean"
+
+    def _emit(self, records: list[Record]) -> None:
+        self._history.add(records)
+        self._recipients.offer(records)
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        reloads: set[asyncio.Task[dict[str, Any]]] = set()
+        loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(asyncio.create_task(self.apply(None))))
+        runs = self._state.get("run", dict[str, Any], {"starts": 0, "clean": True})
+        self._last_stop = "clean" if runs["clean"] else "not clean: power cut, kill or crash"
+        self._state.put("run", {"starts": runs["starts"] + 1, "clean": False})
+        server = await control.serve(self._folder.path, self)
+        background = [
+            asyncio.create_task(self._history.run(self._pulse.register("history")), name="history"),
+            asyncio.create_task(
+                self._pulse.feed(self._notifier.watchdog_interval_s() or 5.0, self._alive, self._stands), name="watchdog"
+            ),
+        ]
+        await self._recipients.apply(self.config)
+        await self._machines.apply(self.config.machines)
+        log.info("gateway_started", site=self.config.site, gateway=self.config.gateway, machines=len(self.config.machines))
+        self._notifier.ready(f"{len(self.config.machines)} machines")
+        await self._stop.wait()
+        self._notifier.stopping()
+        server.close()
+        await self._machines.stop()
+        await self._recipients.stop()
+        for task in (*background, *reloads):
+            task.cancel()
+        await asyncio.gather(*background, *reloads, return_exceptions=True)
+        await self._history.close()
+        self._state.put("run", {"starts": runs["starts"] + 1, "clean": True})
+        log.info("gateway_stopped")
+
+    def _alive(self) -> None:
+        if self._stuck:
+            log.info("loops_recovered", loops=self._stuck)
+            self._stuck = []
+        self._notifier.watchdog()
+
+    def _stands(self, loops: list[str]) -> None:
+        if loops != self._stuck:
+            self._stuck = loops
+            log.error("loops_stuck", loops=loops)
+
+    async def apply(self, path: str | None) -> dict[str, Any]:
+        """Change to the configuration in `path`, or read the present file again; with a problem in it nothing changes."""
+        async with self._applying:
+            self._notifier.reloading()
+            try:
+                config = await asyncio.to_thread(load_config, path or self.config.path)
+            except ConfigError as error:
+                log.error("configuration_refused", path=path or self.config.path, problems=len(error.problems))
+                return {"problems": str(error)}
+            finally:
+                self._notifier.ready()
+            await self._recipients.apply(config)
+            change = await self._machines.apply(config.machines)
+            self.config = config
+            log.info("configuration_applied", path=config.path, restarted=change.restarted, kept=len(change.kept))
+            return {"path": config.path} | {name: getattr(change, name) for name in change.__struct_fields__}
+
+    def status(self) -> dict[str, Any]:
+        """Return the state of everything as plain JSON values."""
+        now = self._clock.stamp()
+        machines = self._machines.status()
+        latest: dict[str, dict[str, Any]] = {name: {} for name in machines}
+        for record in self._history.latest():
+            if record.machine in latest and hasattr(record, "value"):
+                row = {"value": record.value, "unit": record.unit, "age_s": round((now.mono_ns - record.stamp.mono_ns) / 1e9, 1)}
+                quality, reason = getattr(record, "quality", None), getattr(record, "reason", None)
+                latest[record.machine][record.point] = row | {
+                    "quality": quality.word if quality is not None else "good",
+                    "reason": reason.words if reason is not None else "",
+                }
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "site": self.config.site,
+            "gateway": self.config.gateway,
+            "configuration": self.config.path,
+            "data": str(Path(self._folder.path).absolute()),
+            "uptime_s": round((now.mono_ns - self._started.mono_ns) / 1e9, 1),
+            "last_stop": self._last_stop,
+            "clock": {"quality": now.quality.value, "boot": now.boot},
+            "stuck": self._pulse.stuck(),
+            "machines": {name: machine | {"latest": latest[name]} for name, machine in machines.items()},
+            "recipients": self._recipients.status(),
+        }

@@ -1,0 +1,114 @@
+"""`gateway status`: how the running gateway is doing, in words."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from gateway.cli.run import add_data_argument, data_folder
+
+SUMMARY = "show how the running gateway is doing: machines, outbox, uplink, clock"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_data_argument(parser)
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument("--points", action="store_true", help="also show the latest value of every point")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the status; 1: something needs a person, 3: no gateway runs."""
+    from gateway.control import NotRunning, request
+
+    try:
+        status = request(data_folder(args), "status")
+    except NotRunning as error:
+        print(f"gateway status: {error}", file=sys.stderr)
+        return 3
+    if args.json:
+        print(json.dumps(status, ensure_ascii=False))
+    else:
+        print("\n".join(render(status, points=args.points)))
+    return 1 if troubles(status) else 0
+
+
+def troubles(status: dict[str, Any]) -> list[str]:
+    """Return one sentence for everything that needs a person."""
+    found = []
+    for name, machine in status["machines"].items():
+        if machine["state"] == "bad":
+            hint = f"; {machine['hint']}" if machine["hint"] else ""
+            found.append(f"{name}: {machine['error']}{hint}")
+    for name, recipient in status["recipients"].items():
+        if not recipient["uplink"]["connected"]:
+            found.append(f"{name}: {recipient['uplink']['last_error'] or 'not connected yet'}")
+        if recipient["outbox"]["trouble"]:
+            found.append(f"{name}: {recipient['outbox']['trouble']}")
+    found.extend(f"stands still: {loop}" for loop in status["stuck"])
+    return found
+
+
+def render(status: dict[str, Any], *, points: bool) -> list[str]:
+    """Return the status as lines for a terminal of 80 columns."""
+    lines = [
+        f"{status['site']} / {status['gateway']}   up {_span(status['uptime_s'])}   version {status['version']}",
+        f"configuration {status['configuration']}",
+        f"clock {'in step' if status['clock']['quality'] == 'synced' else 'NOT synchronised: times are marked uncertain'}"
+        f"   last stop {status['last_stop']}",
+        "",
+    ]
+    width = max([7, *(len(name) for name in status["machines"])])
+    for name, machine in status["machines"].items():
+        seen = "never" if machine["age_s"] is None else f"{_span(machine['age_s'])} ago"
+        what = f"{machine['points']} points every {machine['every_s']:g} s" if machine["points"] else "waveform"
+        missed = f", {machine['missed']} missed" if machine["missed"] else ""
+        lines.append(f"{_MARK[machine['state']]} {name:<{width}}  {machine['state']:<8} {what}, last {seen}{missed}")
+        if machine["state"] == "bad":
+            lines.append(f"  {'':<{width}}  {machine['error']}")
+            if machine["hint"]:
+                lines.append(f"  {'':<{width}}  → {machine['hint']}")
+        lines.extend(f"  {'':<{width}}  ! {warning}" for warning in machine["warnings"])
+        if points:
+            lines.extend(f"  {'':<{width}}  {_point(point, latest)}" for point, latest in machine["latest"].items())
+    for name, recipient in status["recipients"].items():
+        uplink, outbox = recipient["uplink"], recipient["outbox"]
+        state = f"connected to {uplink['broker']}" if uplink["connected"] else "not connected"
+        used = outbox["used_bytes"] / 1e6
+        lost = f", {outbox['lost']} LOST" if outbox["lost"] else ""
+        lines += [
+            "",
+            f"{'●' if uplink['connected'] else '✗'} {name}: {state}, {uplink['published_records']} records sent",
+            f"  may have: {recipient['contract']}",
+            f"  outbox: {outbox['waiting']} records wait, {used:.1f} of {outbox['max_bytes'] / 1e6:.0f} MB{lost}",
+        ]
+        if not uplink["connected"] and uplink["last_error"]:
+            lines.append(f"  {uplink['last_error']}")
+        if outbox["trouble"]:
+            lines.append(f"  {outbox['trouble']}")
+        lines.extend(f"  ! {warning}" for warning in uplink["warnings"])
+    if not status["recipients"]:
+        lines += ["", "no uplink: everything stays here"]
+    lines.extend(f"✗ stands still: {loop}" for loop in status["stuck"])
+    return lines
+
+
+_MARK = {"good": "●", "bad": "✗", "starting": "○"}
+
+
+def _point(name: str, latest: dict[str, Any]) -> str:
+    value = latest["value"]
+    shown = f"{value:.6g}" if isinstance(value, float) else str(value)
+    if latest["quality"] != "good":
+        return f"{name} = {latest['quality']}: {latest['reason']}"
+    return f"{name} = {shown} {latest['unit']}".rstrip()
+
+
+def _span(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172800 else f"{seconds / 86400:.0f} d"

@@ -1,0 +1,140 @@
+"""The local socket, `gateway.sock` in the data folder: one JSON request a line, one JSON answer a line.
+
+Who may open the file may ask; it is readable and writable by owner and group only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from gateway.ports import Runtime
+
+log = structlog.get_logger("control")
+
+NAME = "gateway.sock"
+MOST_BYTES = 64 * 1024
+"""Longest request; answers are as long as they are."""
+
+
+class NotRunning(Exception):  # noqa: N818  (a state, not a fault)
+    """No gateway answers on the socket; the message says where it was looked for."""
+
+
+class AlreadyRunning(Exception):  # noqa: N818
+    """Another gateway uses this data folder."""
+
+
+class DataFolder:
+    """The data folder, locked for one gateway at a time; the lock goes with the process, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = os.open(path / "gateway.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._lock)
+            raise AlreadyRunning(
+                f"another gateway already runs on the data folder {path}; stop it or name another with --data"
+            ) from error
+
+    def close(self) -> None:
+        """Give the folder free."""
+        os.close(self._lock)
+
+
+async def serve(folder: Path, runtime: Runtime) -> asyncio.Server:
+    """Listen on the socket in `folder` and answer from `runtime`; an old socket file is replaced."""
+    path = folder / NAME
+    path.unlink(missing_ok=True)
+    with _short(folder) as short:
+        server = await asyncio.start_unix_server(lambda r, w: _answer(runtime, r, w), path=f"{short}/{NAME}", limit=MOST_BYTES)
+    path.chmod(0o660)
+    return server
+
+
+async def _answer(runtime: Runtime, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while line := await reader.readline():
+            writer.write(msgspec.json.encode(await _one(runtime, line)) + b"\n")
+            await writer.drain()
+    except (ConnectionError, ValueError):
+        pass  # the other side left, or sent a line longer than the limit: nothing is owed to it
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def _one(runtime: Runtime, line: bytes) -> dict[str, Any]:
+    try:
+        request = msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        return {"error": f"not a JSON object: {error}"}
+    match request:
+        case {"op": "status"}:
+            return runtime.status()
+        case {"op": "apply", "path": str() | None as path}:
+            return await runtime.apply(path)
+        case {"op": "apply"}:
+            return await runtime.apply(None)
+    return {"error": f"unknown request {request.get('op')!r}; known: status, apply"}
+
+
+def request(folder: Path, op: str, *, timeout_s: float = 30.0, **arguments: Any) -> dict[str, Any]:
+    """Ask the gateway that runs on the data folder; for the command line, so it blocks.
+
+    Raises:
+        NotRunning: nobody answers there.
+    """
+    path = folder / NAME
+    with _short(folder) as short, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+        link.settimeout(timeout_s)
+        try:
+            link.connect(f"{short}/{NAME}")
+            link.sendall(msgspec.json.encode({"op": op, **arguments}) + b"\n")
+            answer = b"".join(_until_newline(link))
+        except PermissionError as error:
+            raise NotRunning(f"no permission for {path}; run it as the user of the gateway, or with sudo") from error
+        except TimeoutError as error:
+            raise NotRunning(f"the gateway at {path} does not answer within {timeout_s:g} s") from error
+        except OSError as error:
+            raise NotRunning(
+                f"no gateway runs on the data folder {folder}; start it with 'gateway run', or name its folder with --data"
+            ) from error
+    result = msgspec.json.decode(answer or b"{}", type=dict[str, Any])
+    if not result:
+        raise NotRunning(f"the gateway at {path} hung up without an answer")
+    return result
+
+
+def _until_newline(link: socket.socket) -> Iterator[bytes]:
+    while chunk := link.recv(65536):
+        yield chunk
+        if chunk.endswith(b"\n"):
+            return
+
+
+@contextlib.contextmanager
+def _short(folder: Path) -> Iterator[str]:
+    """Yield a short path to a folder: the name of a Unix socket may have 107 bytes only."""
+    try:
+        handle = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    except OSError:
+        yield str(folder)  # the caller's next step fails with this path, and says so
+        return
+    try:
+        yield f"/proc/self/fd/{handle}"
+    finally:
+        os.close(handle)

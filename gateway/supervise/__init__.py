@@ -1,0 +1,7 @@
+"""Starts, stops and replaces machines and recipients, one at a time; knows whether everything makes progress."""
+
+from .machines import Change, Machines
+from .pulse import Pulse
+from .recipients import Recipients
+
+__all__ = ["Change", "Machines", "Pulse", "Recipients"]
