@@ -57,7 +57,8 @@ class App:
         runs = self._state.get("run", dict[str, Any], {"starts": 0, "clean": True})
         self._last_stop = "clean" if runs["clean"] else "not clean: power cut, kill or crash"
         self._state.put("run", {"starts": runs["starts"] + 1, "clean": False})
-        server = await control.serve(self._folder.path, self)
+        server = control.ControlServer(self._folder.path, self)
+        await server.start()
         background = [
             asyncio.create_task(self._history.run(self._pulse.register("history")), name="history"),
             asyncio.create_task(
@@ -70,7 +71,7 @@ class App:
         self._notifier.ready(f"{len(self.config.machines)} machines")
         await self._stop.wait()
         self._notifier.stopping()
-        server.close()
+        await server.stop()
         await self._machines.stop()
         await self._recipients.stop()
         for task in (*background, *reloads):

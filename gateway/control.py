@@ -54,27 +54,47 @@ class DataFolder:
         os.close(self._lock)
 
 
-async def serve(folder: Path, runtime: Runtime) -> asyncio.Server:
-    """Listen on the socket in `folder` and answer from `runtime`; an old socket file is replaced."""
-    path = folder / NAME
-    path.unlink(missing_ok=True)
-    with _short(folder) as short:
-        server = await asyncio.start_unix_server(lambda r, w: _answer(runtime, r, w), path=f"{short}/{NAME}", limit=MOST_BYTES)
-    path.chmod(0o660)
-    return server
+class ControlServer:
+    """Answers requests on the socket in a data folder from a `Runtime`."""
 
+    def __init__(self, folder: Path, runtime: Runtime) -> None:
+        self._folder = folder
+        self._runtime = runtime
+        self._server: asyncio.Server | None = None
+        self._open: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
-async def _answer(runtime: Runtime, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while line := await reader.readline():
-            writer.write(msgspec.json.encode(await _one(runtime, line)) + b"\n")
-            await writer.drain()
-    except (ConnectionError, ValueError):
-        pass  # the other side left, or sent a line longer than the limit: nothing is owed to it
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
+    async def start(self) -> None:
+        """Listen; the socket file of a gateway that was killed is replaced."""
+        path = self._folder / NAME
+        path.unlink(missing_ok=True)
+        with _short(self._folder) as short:
+            self._server = await asyncio.start_unix_server(self._serve, path=f"{short}/{NAME}", limit=MOST_BYTES)
+        path.chmod(0o660)
+
+    async def stop(self) -> None:
+        """Hang up on everybody and remove the socket."""
+        if self._server is not None:
+            self._server.close()
+        tasks = [task for task in self._open.values() if task is not None]
+        for writer in self._open:
+            writer.close()
+        if tasks:
+            await asyncio.wait(tasks, timeout=2)
+        (self._folder / NAME).unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open[writer] = asyncio.current_task()
+        try:
+            while line := await reader.readline():
+                writer.write(msgspec.json.encode(await _one(self._runtime, line)) + b"\n")
+                await writer.drain()
+        except (ConnectionError, ValueError):
+            pass  # the other side left, or sent a line longer than the limit: nothing is owed to it
+        finally:
+            del self._open[writer]
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 async def _one(runtime: Runtime, line: bytes) -> dict[str, Any]:
@@ -87,7 +107,7 @@ async def _one(runtime: Runtime, line: bytes) -> dict[str, Any]:
             return runtime.status()
         case {"op": "apply", "path": str() | None as path}:
             return await runtime.apply(path)
-        case {"op": "apply"}:
+        case {"op": "apply", **rest} if not rest:
             return await runtime.apply(None)
     return {"error": f"unknown request {request.get('op')!r}; known: status, apply"}
 

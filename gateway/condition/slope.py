@@ -17,7 +17,10 @@ TO_KELVIN = {"°C": 1.0, "K": 1.0, "°F": 5.0 / 9.0}
 
 
 class TemperatureSlope:
-    """One point: takes its good values and gives a slope every `spec.every` once half the window is filled."""
+    """One point: takes its good values and gives a slope every `spec.every`.
+
+    Nothing is said before half the window has been filled for the first time; when that is lost again the slope is bad.
+    """
 
     def __init__(self, machine: str, point: str, unit: str, spec: Temperature) -> None:
         self._machine = machine
@@ -28,6 +31,7 @@ class TemperatureSlope:
         self._samples: deque[tuple[float, float]] = deque()
         self._next_sample_s = 0.0
         self._next_slope_s: float | None = None
+        self._told = False
 
     def push(self, scan: Scan, column: int) -> Record | None:
         """Take one column of a Scan; return the slope when one is due."""
@@ -46,7 +50,10 @@ class TemperatureSlope:
         slope = None
         if filled:
             start = self._samples[0][0]
+            self._told = True
             slope = theil_sen(array("d", [t - start for t, _ in self._samples]), array("d", [v for _, v in self._samples]))
+        elif not self._told:
+            return None
         return Feature(
             machine=self._machine,
             point=f"{self._point}.slope",

@@ -1,0 +1,94 @@
+"""The local socket: who asks gets an answer, nonsense included, and only one gateway uses a data folder."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.control import NAME, AlreadyRunning, ControlServer, DataFolder, NotRunning, request
+
+
+class FakeRuntime:
+    def __init__(self) -> None:
+        self.applied: list[str | None] = []
+
+    def status(self) -> dict[str, Any]:
+        return {"site": "muster"}
+
+    async def apply(self, path: str | None) -> dict[str, Any]:
+        self.applied.append(path)
+        return {"kept": ["a"]}
+
+
+@asynccontextmanager
+async def serving(folder: Path, runtime: FakeRuntime | None = None) -> AsyncIterator[None]:
+    server = ControlServer(folder, runtime or FakeRuntime())
+    await server.start()
+    yield
+    await server.stop()
+
+
+async def test_status_and_apply(tmp_path: Path) -> None:
+    runtime = FakeRuntime()
+    async with serving(tmp_path, runtime):
+        assert await asyncio.to_thread(request, tmp_path, "status") == {"site": "muster"}
+        assert await asyncio.to_thread(request, tmp_path, "apply", path="/x.yaml") == {"kept": ["a"]}
+        assert await asyncio.to_thread(request, tmp_path, "apply") == {"kept": ["a"]}
+        assert runtime.applied == ["/x.yaml", None]
+        assert "unknown request 'reboot'" in (await asyncio.to_thread(request, tmp_path, "reboot"))["error"]
+
+
+async def test_the_socket_is_for_owner_and_group_only(tmp_path: Path) -> None:
+    async with serving(tmp_path):
+        assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o660
+
+
+async def test_a_long_path_is_no_problem(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
+    async with serving(folder):
+        assert await asyncio.to_thread(request, folder, "status") == {"site": "muster"}
+
+
+@pytest.mark.parametrize("line", [b"nonsense\n", b"[1]\n", b"{}\n", b'{"op":"apply","path":7}\n'])
+async def test_nonsense_gets_an_error_and_the_server_goes_on(tmp_path: Path, line: bytes) -> None:
+    async with serving(tmp_path):
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / NAME))
+        writer.write(line)
+        assert b'"error"' in await reader.readline()
+        writer.write(b'{"op":"status"}\n')
+        assert b"muster" in await reader.readline()
+        writer.close()
+
+
+async def test_a_line_without_end_is_cut_off(tmp_path: Path) -> None:
+    async with serving(tmp_path):
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / NAME))
+        writer.write(b"x" * 200_000)
+        try:
+            assert await reader.read() == b""
+        except ConnectionError:
+            pass
+        writer.close()
+        assert await asyncio.to_thread(request, tmp_path, "status") == {"site": "muster"}
+
+
+def test_nobody_there_is_said_in_words(tmp_path: Path) -> None:
+    with pytest.raises(NotRunning, match="no gateway runs on the data folder"):
+        request(tmp_path, "status")
+    with pytest.raises(NotRunning, match="no gateway runs on the data folder"):
+        request(tmp_path / "absent", "status")
+
+
+def test_one_gateway_per_data_folder(tmp_path: Path) -> None:
+    first = DataFolder(tmp_path / "var")
+    with pytest.raises(AlreadyRunning, match="another gateway already runs"):
+        DataFolder(tmp_path / "var")
+    first.close()
+    DataFolder(tmp_path / "var").close()

@@ -1,0 +1,187 @@
+"""Polling: the grid, failures that stay with their machine, reconnect, and calls that are never cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.clock import Clock, ManualClock
+from gateway.config.spec import Link
+from gateway.driver import DeviceError, LinkError
+from gateway.model import Block, Quality, Reason, Scan
+from gateway.poll import LONGEST_BACKOFF_S, Poller
+from tests.gateway.fake_driver import Collector, World, machine
+from tests.waiting import until
+
+LINK = Link("fake", "bus", None)
+
+
+def good(sink: Collector) -> bool:
+    return sink.last is not None and sink.last.quality[0] == Quality.GOOD
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+async def poller(world: World) -> AsyncIterator[Poller]:
+    poller = Poller(LINK, world.create, Clock(), lambda: None)
+    poller.start()
+    yield poller
+    await poller.stop()
+    assert world.closed >= world.opened
+
+
+async def test_reads_every_machine_on_the_connection(poller: Poller, world: World) -> None:
+    sinks = {name: Collector() for name in ("a", "b")}
+    for name, sink in sinks.items():
+        poller.add(machine(name, link=LINK), sink)
+    await until(lambda: all(len(sink.scans) >= 5 for sink in sinks.values()))
+    assert world.opened == 1
+    assert poller.watched["a"].health.state == "good"
+
+
+async def test_a_machine_that_fails_is_bad_with_its_reason_and_left_alone_while_the_other_goes_on(
+    poller: Poller, world: World
+) -> None:
+    world.errors["a"] = DeviceError("no answer within 1 s", hint="is it on?", reason=Reason.TIMEOUT)
+    a, b = Collector(), Collector()
+    poller.add(machine("a", link=LINK), a)
+    poller.add(machine("b", link=LINK), b)
+    await until(lambda: len(b.scans) >= 40)
+    assert all(scan.quality[0] == Quality.BAD and scan.reason[0] == Reason.TIMEOUT for scan in a.scans)
+    assert all(scan.quality[0] == Quality.GOOD for scan in b.scans)
+    assert world.reads["a"] < world.reads["b"] / 3, "a machine that fails is not read at its full rate"
+    assert poller.watched["a"].health.error == "no answer within 1 s"
+    del world.errors["a"]
+    await until(lambda: good(a))
+    assert poller.watched["a"].health.state == "good"
+    assert poller.watched["a"].health.error == ""
+
+
+async def test_absent_at_start_then_there_then_gone_then_back(world: World) -> None:
+    world.reachable = False
+    poller = Poller(LINK, world.create, Clock(), lambda: None)
+    sink = Collector()
+    poller.add(machine("a", link=LINK), sink)
+    poller.start()
+    await until(lambda: sink.last)
+    assert sink.last is not None
+    assert sink.last.reason[0] == Reason.NOT_CONNECTED
+    world.reachable = True
+    await until(lambda: good(sink))
+    world.reachable = False
+    await until(lambda: not good(sink))
+    world.reachable = True
+    await until(lambda: good(sink), timeout=LONGEST_BACKOFF_S + 2)
+    await poller.stop()
+    assert world.closed >= 3, "every driver that was made is closed"
+
+
+async def test_a_call_in_flight_is_waited_for_and_never_cancelled(world: World) -> None:
+    world.read_takes_s = 0.2
+    poller = Poller(LINK, world.create, Clock(), lambda: None)
+    poller.add(machine("a", link=LINK), Collector())
+    poller.start()
+    await until(lambda: world.in_flight)
+    poller.remove("a")
+    await poller.stop()
+    assert (world.in_flight, world.cancelled) == (0, 0)
+
+
+async def test_what_arrives_for_a_removed_machine_is_thrown_away(world: World) -> None:
+    world.read_takes_s = 0.1
+    sink = Collector()
+    poller = Poller(LINK, world.create, Clock(), lambda: None)
+    poller.add(machine("a", link=LINK), sink)
+    poller.start()
+    await until(lambda: world.in_flight)
+    poller.remove("a")
+    await poller.stop()
+    assert not sink.scans
+
+
+async def test_a_driver_that_raises_nonsense_does_not_end_polling(poller: Poller, world: World) -> None:
+    world.errors["a"] = ZeroDivisionError("oops")
+    a, b = Collector(), Collector()
+    poller.add(machine("a", link=LINK), a)
+    poller.add(machine("b", link=LINK), b)
+    await until(lambda: len(b.scans) >= 5)
+    assert a.scans
+    assert "fault of the driver" in poller.watched["a"].health.hint
+
+
+async def test_the_grid_is_kept_and_missed_points_of_it_are_counted_not_made_up() -> None:
+    clock = ManualClock()
+    world = World()
+    poller = Poller(LINK, world.create, clock, lambda: None)
+    sink = Collector()
+    poller.add(machine("a", link=LINK, every_s=1.0), sink)
+    poller.start()
+    await until(lambda: len(sink.scans) == 1)
+    first = sink.scans[0].stamp.mono_ns
+    for n in range(2, 5):
+        await asyncio.sleep(0.01)
+        clock.advance(1.0)
+        await until(lambda n=n: len(sink.scans) == n)
+    clock.advance(3.4)
+    await until(lambda: len(sink.scans) == 5)
+    await asyncio.sleep(0.01)
+    clock.advance(0.6)
+    await until(lambda: len(sink.scans) == 6)
+    offsets = [(scan.stamp.mono_ns - first) / 1e9 for scan in sink.scans]
+    assert offsets == pytest.approx([0, 1, 2, 3, 6.4, 7.0])
+    assert poller.watched["a"].health.missed == 2
+    stop = asyncio.create_task(poller.stop())
+    clock.advance(10)
+    await stop
+
+
+async def test_blocks_of_a_waveform_are_handed_on_and_a_broken_source_is_opened_again(poller: Poller, world: World) -> None:
+    world.streams["s"] = asyncio.Queue()
+    sink = Collector()
+    poller.add(machine("s", link=LINK, points=0), sink)
+    block = Block("s", "vibration", Clock().stamp(), 100.0, array("f", [1.0]), "m/s²")
+    await world.streams["s"].put(block)
+    await until(lambda: sink.blocks == [block])
+    await world.streams["s"].put(LinkError("the sensor was pulled"))
+    await until(lambda: poller.watched["s"].health.state == "bad")
+    await world.streams["s"].put(block)
+    await until(lambda: len(sink.blocks) == 2)
+    assert world.opened == 2
+
+
+async def test_what_is_subscribed_is_not_polled(poller: Poller, world: World) -> None:
+    world.publishes["a"] = asyncio.Queue()
+    sink = Collector()
+    poller.add(machine("a", link=LINK), sink)
+    table = poller.watched["a"].table
+    scan = Scan(table, array("d", [5.0]), bytearray([192]), bytearray(1), Clock().stamp(), rows=array("i", [1]))
+    await world.publishes["a"].put(scan)
+    await until(lambda: sink.scans == [scan])
+    await world.publishes["a"].put(DeviceError("subscription refused"))
+    await until(lambda: poller.watched["a"].health.state == "bad")
+    await world.publishes["a"].put(scan)
+    await until(lambda: poller.watched["a"].health.state == "good")
+    assert world.reads["a"] == 0
+    assert world.opened == 1, "a subscription that fails alone does not cost the connection"
+
+
+async def test_a_poller_with_nothing_to_do_still_beats() -> None:
+    beats = []
+    clock = ManualClock()
+    poller = Poller(LINK, World().create, clock, lambda: beats.append(clock.monotonic()))
+    poller.start()
+    for _ in range(5):
+        await asyncio.sleep(0.01)
+        clock.advance(2.0)
+    await until(lambda: len(beats) >= 4)
+    stop = asyncio.create_task(poller.stop())
+    await asyncio.sleep(0.01)
+    clock.advance(10)
+    await stop
