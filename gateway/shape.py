@@ -123,7 +123,12 @@ def _presenter(spec: PointSpec) -> Callable[[float], Value]:
         return lambda value: states.get(int(value), _whole(value)) if math.isfinite(value) else None
     if kind == "bool":
         return bool
-    whole = isinstance(kind, str) and kind.lstrip("u").startswith("int") and float(spec.scale).is_integer() and float(spec.offset).is_integer()
+    whole = (
+        isinstance(kind, str)
+        and kind.lstrip("u").startswith("int")
+        and float(spec.scale).is_integer()
+        and float(spec.offset).is_integer()
+    )
     return _whole if whole else _number
 
 

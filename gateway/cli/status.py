@@ -53,11 +53,12 @@ def troubles(status: dict[str, Any]) -> list[str]:
 
 def render(status: dict[str, Any], *, points: bool) -> list[str]:
     """Return the status as lines for a terminal of 80 columns."""
+    in_step = status["clock"]["quality"] == "synced"
+    clock = "in step" if in_step else "NOT synchronised: times are marked uncertain"
     lines = [
         f"{status['site']} / {status['gateway']}   up {_span(status['uptime_s'])}   version {status['version']}",
         f"configuration {status['configuration']}",
-        f"clock {'in step' if status['clock']['quality'] == 'synced' else 'NOT synchronised: times are marked uncertain'}"
-        f"   last stop {status['last_stop']}",
+        f"clock {clock}   last stop {status['last_stop']}",
         "",
     ]
     width = max([7, *(len(name) for name in status["machines"])])
