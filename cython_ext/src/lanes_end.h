@@ -1,0 +1,22 @@
+/* Undoes lanes.h, so that the next build can be included. */
+#undef INLINE
+#undef KERNEL
+#undef vec
+#undef load
+#undef store
+#undef point
+#undef add
+#undef sub
+#undef turn
+#undef times
+#undef scaled
+#undef get
+#undef put
+#undef EVEN
+#undef ODD
+#undef ZIP_LOW
+#undef ZIP_HIGH
+#undef REVERSE
+#undef LANES
+#undef NAME
+#undef TARGET
