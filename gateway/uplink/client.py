@@ -1,0 +1,227 @@
+"""aiomqtt's Client, made honest: acknowledgements with their reason code, losses told at once, nothing left open.
+
+What aiomqtt 2.5 does instead: it takes every PUBACK for a success, lets a publish wait for its whole timeout when the
+connection is gone, waits just as long when a broker hangs up on CONNECT, and keeps the socket of a failed attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from typing import Any
+
+import aiomqtt
+import paho.mqtt.client as paho
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from gateway.uplink import reasons
+from gateway.uplink.errors import SessionLost
+
+_LOST = "the connection to the broker broke"
+
+
+class _LastError(logging.Handler):
+    """Keeps paho's last error text: a TLS alert that arrives after the handshake is found nowhere else."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the text."""
+        self.text = record.getMessage()
+
+
+class AckClient(aiomqtt.Client):
+    """One connection, used once. `ended` is done, with the reason, as soon as an open connection is gone.
+
+    Attributes:
+        ended: resolves to the `SessionLost` that says why the connection ended; a clean `close` resolves it too.
+        cause: what `connect` in the other thread raised (socket and TLS errors), else None.
+        connack: properties of the broker's CONNACK (MQTT 5), None before it and in MQTT 3.1.1.
+        dropped: the broker closed the connection before it answered CONNECT.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        version: aiomqtt.ProtocolVersion,
+        client_id: str,
+        user: str | None,
+        password: str | None,
+        tls: ssl.SSLContext | None,
+        keepalive_s: int,
+        connect_timeout_s: float,
+        window: int,
+    ) -> None:
+        self._errors = _LastError()
+        logger = logging.Logger("mqtt", logging.ERROR)  # noqa: LOG001  (of this connection alone, below no root logger)
+        logger.addHandler(self._errors)
+        five = version is aiomqtt.ProtocolVersion.V5
+        super().__init__(
+            host,
+            port,
+            username=user,
+            password=password,
+            logger=logger,
+            identifier=client_id,
+            protocol=version,
+            clean_session=None if five else True,
+            clean_start=True,
+            timeout=connect_timeout_s,
+            keepalive=keepalive_s,
+            tls_context=tls,
+            max_inflight_messages=window,
+            socket_options=[
+                (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+                (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2000 * keepalive_s),
+            ],
+        )
+        self._client.connect_timeout = connect_timeout_s
+        self.ended: asyncio.Future[SessionLost] = self._loop.create_future()
+        self.cause: Exception | None = None
+        self.connack: Properties | None = None
+        self.dropped = False
+        self._acks: dict[int, asyncio.Future[int]] = {}
+        self._in_thread = False
+        self._abandoned = False
+
+    @property
+    def error_text(self) -> str:
+        """The last error paho met on the socket, as it words it; empty when there was none."""
+        return self._errors.text
+
+    async def open(self) -> None:
+        """Connect; on any failure, cancellation included, nothing stays open.
+
+        Raises:
+            aiomqtt.MqttError: it did not work; `cause`, `dropped` and `error_text` tell more.
+        """
+        try:
+            await self.__aenter__()
+        except BaseException:
+            self.abandon()
+            raise
+        self._disconnected.add_done_callback(self._socket_failed)
+
+    async def publish_acked(self, topic: str, payload: bytes) -> int:
+        """Publish at QoS 1 and return the reason code of the PUBACK (0 always in MQTT 3.1.1).
+
+        Raises:
+            SessionLost: the connection ended before the acknowledgement came.
+        """
+        if self.ended.done():
+            raise self._loss()
+        info = self._client.publish(topic, payload, 1)
+        if info.rc != paho.MQTT_ERR_SUCCESS:
+            raise SessionLost(_LOST, paho.error_string(info.rc))
+        ack: asyncio.Future[int] = self._loop.create_future()
+        self._acks[info.mid] = ack
+        try:
+            return await ack
+        finally:
+            self._acks.pop(info.mid, None)
+
+    async def close(self, within_s: float) -> None:
+        """Disconnect cleanly if that works within so many seconds, else just close; never raises."""
+        if not self.ended.done() and self._client.disconnect() == paho.MQTT_ERR_SUCCESS:
+            await asyncio.wait({self.ended}, timeout=within_s)
+        self.abandon()
+
+    def abandon(self, loss: SessionLost | None = None) -> None:
+        """Close the socket without a farewell and fail what is under way with `loss`; may be called twice."""
+        self._abandoned = True
+        self._end(loss or SessionLost("the connection was closed"))
+        if not self._in_thread:
+            # Not at once: aiomqtt may have an add_reader for this socket in the loop's queue, which must find it open.
+            self._loop.call_soon(self._close_socket)
+
+    def _close_socket(self) -> None:
+        self._client._sock_close()  # paho has no public way to close without a packet; this one unregisters the socket as well
+
+    def _loss(self) -> SessionLost:
+        loss = self.ended.result()
+        return SessionLost(loss.words, loss.hint, code=loss.code)
+
+    def _end(self, loss: SessionLost) -> None:
+        if self.ended.done():
+            return
+        self.ended.set_result(loss)
+        for ack in self._acks.values():
+            if not ack.done():
+                ack.set_exception(self._loss())
+                ack.exception()  # a publisher that is being cancelled does not look any more
+
+    # ── aiomqtt's own hooks ──
+
+    def _client_connect(self) -> None:
+        """Connect, in aiomqtt's worker thread."""
+        self._in_thread = True
+        try:
+            super()._client_connect()
+        except Exception as exc:
+            self.cause = exc
+            raise
+        finally:
+            self._loop.call_soon_threadsafe(self._thread_ended)
+
+    def _thread_ended(self) -> None:
+        self._in_thread = False
+        sock = self._client.socket()
+        if self._abandoned:
+            self._close_socket()
+        elif sock is not None:
+            super()._on_socket_open(self._client, None, sock)
+
+    def _on_socket_open(self, client: paho.Client, userdata: Any, sock: Any) -> None:
+        """Do nothing yet: reading starts when the thread has left, so that loop and thread never meet on the socket."""
+
+    def _on_connect(
+        self,
+        client: paho.Client,
+        userdata: Any,
+        flags: paho.ConnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        if properties is not None:
+            self.connack = properties
+        super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_disconnect(
+        self,
+        client: paho.Client,
+        userdata: Any,
+        flags: paho.DisconnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        if not self._connected.done():
+            self.dropped = True
+            self._connected.set_exception(aiomqtt.MqttError("the broker closed the connection"))
+            self._connected.exception()  # nobody looks when the attempt has been cancelled
+        if flags.is_disconnect_packet_from_server and reason_code.value >= 0x80:
+            self._end(SessionLost(*reasons.words(reason_code.value), code=reason_code.value))
+        elif reason_code.getName() == "Keep alive timeout":
+            self._end(SessionLost("the broker does not answer any more", "the network between is broken or the broker hangs"))
+        else:
+            self._end(SessionLost(_LOST, self.error_text))
+        super()._on_disconnect(client, userdata, flags, reason_code, properties)
+        if self._disconnected.done():
+            self._disconnected.exception()  # told through `ended`
+
+    def _socket_failed(self, disconnected: asyncio.Future[None]) -> None:
+        """Tell what aiomqtt's socket callbacks caught; they put it into `_disconnected` and nowhere else."""
+        failure = disconnected.exception()
+        if not self.ended.done():
+            self.abandon(SessionLost(_LOST, str(failure or "")))
+
+    def _on_publish(self, client: paho.Client, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties) -> None:
+        ack = self._acks.get(mid)
+        if ack is not None and not ack.done():
+            ack.set_result(reason_code.value)

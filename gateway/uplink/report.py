@@ -1,0 +1,129 @@
+"""What an uplink says about itself: fixed events in the log, each trouble told once and its recovery too, and a status."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from gateway.clock import Clock
+from gateway.uplink.batch import Message
+from gateway.uplink.errors import PublishRefused, UplinkError
+
+
+class Report:
+    """Counts, remembers the trouble that stands, and logs changes. No message holds a secret.
+
+    Events: `uplink_connected`, `uplink_lost` (also: it cannot be made), `uplink_refused` (the broker answers with a reason),
+    `publish_refused`, `outbox_failed`, `uplink_recovered`, `uplink_downgraded`, `value_left_out`.
+    """
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        self._clock = clock
+        self._log = structlog.get_logger(room="uplink", uplink=name)
+        self._name = name
+        self._broker = ""
+        self._protocol = ""
+        self._since = ""
+        self._warnings: tuple[str, ...] = ()
+        self._warned: set[str] = set()
+        self._trouble: dict[str, str] = {}
+        self._trouble_since = 0.0
+        self._last_error = ""
+        self._next_attempt: float | None = None
+        self._messages = self._records = self._bytes = 0
+
+    def status(self) -> dict[str, Any]:
+        """Return plain JSON values.
+
+        Keys: name, connected, broker (last one connected), protocol (`5`, `3.1.1`), since (UTC, of this connection), trouble
+        (what stands now, in words, else empty), last_error (kept after recovery), warnings, next_attempt_s (None unless
+        waiting), published_messages, published_records, published_bytes (accepted by the broker since start).
+        """
+        waits = None if self._next_attempt is None else max(0.0, round(self._next_attempt - self._clock.monotonic(), 1))
+        return {
+            "name": self._name,
+            "connected": bool(self._since),
+            "broker": self._broker,
+            "protocol": self._protocol,
+            "since": self._since,
+            "trouble": "; ".join(dict.fromkeys(self._trouble.values())),
+            "last_error": self._last_error,
+            "warnings": list(self._warnings),
+            "next_attempt_s": waits,
+            "published_messages": self._messages,
+            "published_records": self._records,
+            "published_bytes": self._bytes,
+        }
+
+    def connected(self, broker: str, protocol: str, warnings: tuple[str, ...]) -> None:
+        """Note a new connection; that of earlier trouble with connections is over."""
+        wall_s = self._clock.stamp().wall_ns / 1e9
+        self._since = datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self._broker, self._protocol, self._warnings = broker, protocol, warnings
+        self._next_attempt = None
+        self._log.info("uplink_connected", broker=broker, protocol=protocol)
+        for warning in warnings:
+            if warning not in self._warned:
+                self._warned.add(warning)
+                self._log.warning("uplink_downgraded", broker=broker, reason=warning)
+        self._recover({key for key in self._trouble if key not in {"refused", "store"}})
+
+    def disconnected(self) -> None:
+        """Note that there is no connection any more."""
+        self._since = ""
+        self._warnings = ()
+
+    def unreachable(self, broker: str, error: UplinkError) -> None:
+        """Note that a broker could not be connected to."""
+        event = "uplink_lost" if error.code is None else "uplink_refused"
+        self._tell(event, f"connect {broker}", error, broker=broker)
+
+    def lost(self, error: UplinkError) -> None:
+        """Note that the connection was lost."""
+        self._tell("uplink_lost", "lost", error, broker=self._broker)
+
+    def kept(self, error: UplinkError, pause_s: float) -> None:
+        """Note that records could not be handed over and are kept: the broker refused them, or the outbox failed."""
+        self._next_attempt = self._clock.monotonic() + pause_s
+        if isinstance(error, PublishRefused):
+            self._tell("publish_refused", "refused", error, broker=self._broker, code=f"0x{error.code:02X}")
+        else:
+            self._tell("outbox_failed", "store", error)
+
+    def waiting(self, pause_s: float) -> None:
+        """Note when the next attempt to connect is due."""
+        self._next_attempt = self._clock.monotonic() + pause_s
+
+    def accepted(self) -> None:
+        """Note that everything that was claimed has been accepted."""
+        self._next_attempt = None
+        self._recover({"refused", "store"})
+
+    def published(self, message: Message) -> None:
+        """Count a message that the broker accepted."""
+        self._messages += 1
+        self._records += message.count
+        self._bytes += len(message.payload)
+        for point in message.cut:
+            if point not in self._warned:
+                self._warned.add(point)
+                self._log.warning("value_left_out", point=point, reason="larger than a message", hint="do not share this point")
+
+    def _tell(self, event: str, key: str, error: UplinkError, **context: Any) -> None:
+        self._last_error = str(error)
+        if not self._trouble:
+            self._trouble_since = self._clock.monotonic()
+        repeated = self._trouble.get(key) == self._last_error
+        self._trouble[key] = self._last_error
+        tell = self._log.debug if repeated else self._log.warning
+        tell(event, reason=error.words, hint=error.hint, **context)
+
+    def _recover(self, keys: set[str]) -> None:
+        if not keys & self._trouble.keys():
+            return
+        for key in keys:
+            self._trouble.pop(key, None)
+        if not self._trouble:
+            self._log.info("uplink_recovered", broker=self._broker, after_s=round(self._clock.monotonic() - self._trouble_since, 1))

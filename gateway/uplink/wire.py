@@ -1,0 +1,148 @@
+"""The batch lane's message as it stands on the wire: structs that are its schema, and the check of what comes in.
+
+`docs/formats.md` documents it for people; fields that are left out have the default given here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from gateway.uplink.errors import FormatError
+
+FORMAT = "retrofit-gateway/batch"
+VERSION = 1
+
+
+class Even(Struct, frozen=True):
+    """A column of whole numbers at equal steps."""
+
+    first: int
+    step: int
+
+
+Column = list[int] | Even
+"""Whole numbers: the first is relative to the message's base, each further one to the one before it."""
+
+Words = str | list[str]
+"""A word per value, or one word for all."""
+
+
+class Base(Struct, frozen=True):
+    """What the columns `seq` and `t` start from; t in µs since 1970 UTC."""
+
+    seq: int
+    t: int
+
+
+class Series(Struct, omit_defaults=True):
+    """The values of one point of one machine."""
+
+    machine: str
+    point: str
+    kind: Literal["reading", "feature"]
+    seq: Column
+    t: Column
+    value: list[Any]
+    unit: str = ""
+    quality: Words = "good"
+    reason: Words = ""
+    time: Words = "synced"
+    window_s: float = 0.0
+    band_hz: tuple[float | None, float | None] | None = None
+
+
+class EventRow(Struct, omit_defaults=True):
+    """An event; seq and t are relative to the message's base."""
+
+    seq: int
+    t: int
+    machine: str
+    point: str
+    kind: str
+    severity: str
+    before: str
+    after: str
+    value: float | None = None
+    unit: str = ""
+    acknowledged: bool = False
+    time: str = "synced"
+
+
+class LossRow(Struct, omit_defaults=True):
+    """A tombstone: `count` records of `log` with seq `first`..`last` were dropped."""
+
+    seq: int
+    t: int
+    log: str
+    first: int
+    last: int
+    count: int
+    time: str = "synced"
+
+
+class Wire(Struct, omit_defaults=True):
+    """A whole message."""
+
+    format: str
+    version: int
+    site: str
+    gateway: str
+    log: str
+    epoch: str
+    base: Base
+    series: list[Series] = []
+    events: list[EventRow] = []
+    losses: list[LossRow] = []
+
+
+def read(payload: bytes | bytearray | memoryview | str) -> Wire:
+    """Return the message as it stands on the wire, checked.
+
+    Raises:
+        FormatError: it is none of ours, newer than this program, or its columns do not fit together.
+    """
+    try:
+        mark = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise FormatError(f"not JSON: {exc}") from None
+    if not isinstance(mark, dict) or mark.get("format") != FORMAT:
+        found = f"format is {mark['format']!r}" if isinstance(mark, dict) and "format" in mark else "it has no format"
+        raise FormatError(f"not a {FORMAT} message: {found}")
+    if mark.get("version") != VERSION:
+        raise FormatError(f"version is {mark.get('version')!r}, this program reads version {VERSION}")
+    try:
+        wire = msgspec.convert(mark, Wire)
+    except msgspec.ValidationError as exc:
+        raise FormatError(str(exc)) from None
+    for i, series in enumerate(wire.series):
+        count = len(series.value)
+        for name in ("seq", "t", "quality", "reason", "time"):
+            column = getattr(series, name)
+            if isinstance(column, list) and len(column) != count:
+                raise FormatError(f"series[{i}]: {name} has {len(column)} entries for {count} values")
+    return wire
+
+
+def rows(base: Base, series: Series) -> Iterator[tuple[int, int, Any, str, str, str]]:
+    """Yield seq, t (µs since 1970 UTC), value, quality, reason and time quality of each value of a series."""
+    count = len(series.value)
+    return zip(
+        _running(series.seq, base.seq, count),
+        _running(series.t, base.t, count),
+        series.value,
+        *(words if isinstance(words, list) else [words] * count for words in (series.quality, series.reason, series.time)),
+        strict=True,
+    )
+
+
+def _running(column: Column, base: int, count: int) -> Iterator[int]:
+    if isinstance(column, Even):
+        yield from (base + column.first + i * column.step for i in range(count))
+        return
+    for delta in column:
+        base += delta
+        yield base
