@@ -52,13 +52,13 @@ class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of everything that is written in YAML."""
 
 
-class SecretRef(Spec):
+class SecretRef(Spec, frozen=True, kw_only=True):
     """A reference to a secret: a systemd credential, else a file with mode 0600, else an environment variable of that name."""
 
     secret: Annotated[Name, Meta(description="name of the secret; the value never stands in a YAML file", examples=["mqtt"])]
 
 
-class Limits(Spec):
+class Limits(Spec, frozen=True, kw_only=True):
     """Limits of a point; crossing one makes an Event that goes out at once."""
 
     low: float | None = None
@@ -73,7 +73,7 @@ class Limits(Spec):
             yield "low", f"low ({self.low:g}) must be below high ({self.high:g})"
 
 
-class PointSpec(Spec):
+class PointSpec(Spec, frozen=True, kw_only=True):
     """What every point can have, whatever the driver; drivers derive theirs from it and add the address."""
 
     unit: Annotated[str, Meta(description="unit of measure of the scaled value", examples=["°C", "bar", "kWh"])] = ""
@@ -97,22 +97,25 @@ class PointSpec(Spec):
             yield "states", "a point with states has no scale or offset"
 
 
-class Vibration(Spec):
+VibrationFeature = Literal["rms", "peak", "peak_to_peak", "crest", "kurtosis", "skewness", "velocity_rms"]
+
+
+class Vibration(Spec, frozen=True, kw_only=True):
     """Windows of a waveform and the features taken from each; features are points named `vibration.<feature>`."""
 
     window: Annotated[Duration, Meta(description="length of a window")] = Duration(1)
     every: Annotated[Duration, Meta(description="time from the start of one window to the start of the next")] = Duration(10)
-    features: Annotated[list[Name], Meta(description="features to compute; empty: all")] = field(default_factory=list)
+    features: Annotated[list[VibrationFeature], Meta(description="features to compute; empty: all")] = field(default_factory=list)
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""
-        if self.window <= 0:
-            yield "window", "a window must be longer than 0"
+        if not 0 < self.window <= 600:
+            yield "window", "a window lasts more than 0s and at most 10min"
         if self.every <= 0:
-            yield "every", "must be longer than 0"
+            yield "every", "must be longer than 0s"
 
 
-class Temperature(Spec):
+class Temperature(Spec, frozen=True, kw_only=True):
     """Slopes of temperature points; features are points named `<point>.slope` in K/min."""
 
     points: Annotated[list[Name], Meta(description="names of points; empty: all points whose unit is °C, K or °F")] = field(
@@ -121,8 +124,15 @@ class Temperature(Spec):
     window: Annotated[Duration, Meta(description="length of the sliding window the slope is taken over")] = Duration(600)
     every: Annotated[Duration, Meta(description="time between two slopes")] = Duration(60)
 
+    def problems(self) -> Iterable[tuple[str, str]]:
+        """Yield what does not fit together."""
+        if self.window <= 0:
+            yield "window", "must be longer than 0s"
+        if self.every <= 0:
+            yield "every", "must be longer than 0s"
 
-class MachineSpec(Spec):
+
+class MachineSpec(Spec, frozen=True, kw_only=True):
     """What every machine can have, whatever the driver; the options of its driver may stand beside as keys or in the URL."""
 
     name: Annotated[Name, Meta(description="name of the machine; the Sparkplug device", examples=["press-1"])]
@@ -144,8 +154,13 @@ class MachineSpec(Spec):
     vibration: Vibration | None = None
     temperature: Temperature | None = None
 
+    def problems(self) -> Iterable[tuple[str, str]]:
+        """Yield what does not fit together."""
+        if self.every <= 0:
+            yield "every", "must be longer than 0s"
 
-class Connection(Spec):
+
+class Connection(Spec, frozen=True, kw_only=True):
     """A line that several machines share; the options of the driver's link may stand beside as keys or in the URL."""
 
     url: Annotated[str, Meta(min_length=1, examples=["modbus-rtu:///dev/rs485-a?baud=19200&parity=E"])]
@@ -205,14 +220,14 @@ class BrokerUrl(str):
         return {"type": "string", "pattern": "^mqtts?://[^@/?#]+/?$", "examples": ["mqtts://hub.coop.example"]}
 
 
-class Credentials(Spec):
+class Credentials(Spec, frozen=True, kw_only=True):
     """Who the gateway is at the broker: user and password, where the password is a secret."""
 
     secret: Annotated[Name, Meta(description="name of the secret that holds the password", examples=["mqtt"])]
     user: Annotated[str, Meta(description="user name; default: the name of the site")] = ""
 
 
-class Tls(Spec):
+class Tls(Spec, frozen=True, kw_only=True):
     """Certificates for an encrypted connection; paths are relative to the file."""
 
     ca: Annotated[str, Meta(description="file with the certificate authority; default: the system's")] = ""
@@ -225,14 +240,14 @@ class Tls(Spec):
             yield "", "a client certificate needs both 'certificate' and 'key'"
 
 
-class Keep(Spec):
+class Keep(Spec, frozen=True, kw_only=True):
     """How much is kept while the recipient is away."""
 
     max: Annotated[Size, Meta(description="bytes on disk")] = Size(512e6)
     at_most: Annotated[Duration, Meta(description="older records are dropped, counted and told")] = Duration(30 * 86400)
 
 
-class Uplink(Spec):
+class Uplink(Spec, frozen=True, kw_only=True):
     """A broker and how records go there."""
 
     broker: Annotated[list[BrokerUrl], Meta(min_length=1, description="brokers, tried in this order")]
@@ -243,11 +258,15 @@ class Uplink(Spec):
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""
+        if self.batch <= 0:
+            yield "batch", "must be longer than 0s"
+        if self.keep.max < 1e6:
+            yield "keep", "max must be at least 1MB"
         if self.tls != Tls() and not any(url.tls for url in self.broker):
             yield "tls", "certificates are given but no broker uses mqtts://"
 
 
-class Site(Spec):
+class Site(Spec, frozen=True, kw_only=True):
     """`site.yaml`: one gateway, the machines it reads, and where released results go."""
 
     site: Annotated[Name, Meta(description="the member; the Sparkplug group", examples=["muster-metallbau"])]
@@ -260,7 +279,7 @@ class Site(Spec):
     uplinks: Annotated[dict[Name, Uplink], Meta(description="further recipients by name")] = field(default_factory=dict)
 
 
-class ShareRule(Spec):
+class ShareRule(Spec, frozen=True, kw_only=True):
     """What one recipient may get; patterns use * and ?, and everything not named stays in the shop."""
 
     to: Annotated[Name, Meta(description="name of the recipient: 'cooperative' or a name under uplinks")]
@@ -268,7 +287,7 @@ class ShareRule(Spec):
     points: Annotated[list[str], Meta(min_length=1, description="names or patterns", examples=[["oil_temp", "vibration.*"]])]
 
 
-class ShareFile(Spec):
+class ShareFile(Spec, frozen=True, kw_only=True):
     """`share.yaml`: the member's own contract; only this leaves the shop."""
 
     shares: list[ShareRule] = field(default_factory=list)

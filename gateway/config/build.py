@@ -1,0 +1,397 @@
+"""From a YAML tree to the structs of `spec`: every problem at once, each at its place. The types are the only declaration.
+
+A builder is a function `(node, found) -> value`; it reports to `found` and returns `BAD` when there is no value. Builders
+are made once per type, so checking a thousand points costs a few dictionary look-ups each.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import math
+import types
+from collections.abc import Callable
+from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import FieldInfo
+
+from gateway.config.limits import number_limits, text_limits
+from gateway.config.node import Entry, Mapping, Node, Scalar, Sequence
+from gateway.config.problem import Problem, Source, looks_secret
+from gateway.config.scalar import plain
+from gateway.config.spec import SecretRef
+from gateway.config.words import listing, meant, nearest, number_meant, quoted
+
+
+class _Bad(enum.Enum):
+    BAD = "bad"
+
+
+BAD: Final = _Bad.BAD
+HOW_TO_KEEP_SECRETS = "secrets never stand in YAML: write {secret: NAME} and put the value into the file secrets/NAME (chmod 600)"
+
+
+class Found:
+    """What a check has found so far, and the texts it was found in (by file, in the order of reading)."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.sources: dict[str, Source] = {}
+
+    def error(self, node: Node, message: str) -> None:
+        """Report what stops the gateway. What a ` #` has cut off was reported already."""
+        if isinstance(node, Scalar) and node.cut:
+            return
+        self.problems.append(Problem(node.file, node.line, node.column, message))
+
+    def warning(self, node: Node, message: str) -> None:
+        """Report what does not stop the gateway."""
+        self.problems.append(Problem(node.file, node.line, node.column, message, "warning"))
+
+    def wrong(self, node: Node, expected: str, cure: str = "") -> _Bad:
+        """Report that something else was expected."""
+        if isinstance(node, Scalar) and node.value is None and node.comment:
+            cure = "; what follows ' #' is a comment, so put the value in quotes"
+        self.error(node, f"expected {expected}, found {node.found}{cure}")
+        return BAD
+
+
+Builder = Callable[[Node, Found], Any]
+
+
+def build(kind: Any, node: Node, found: Found) -> Any:
+    """Return `node` as a `kind` (a struct, or any type a field of `spec` may have), or BAD."""
+    return builder(kind)(node, found)
+
+
+@functools.cache
+def fields_of(struct: type[Struct]) -> dict[str, FieldInfo]:
+    """Return the fields of a struct by the name they have in YAML."""
+    return {field.encode_name: field for field in msgspec.structs.fields(struct)}
+
+
+def builder(kind: Any, meta: Meta | None = None) -> Builder:
+    """Return the builder for a type."""
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return _struct(kind)
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        metas = [extra for extra in args[1:] if isinstance(extra, Meta)]
+        return builder(args[0], metas[-1] if metas else meta)
+    if origin in {Union, types.UnionType}:
+        return _union(args, meta)
+    if origin is Literal:
+        return _choice({value: value for value in args})
+    if origin is list or kind is list:
+        return _list(builder(args[0] if args else Any), meta)
+    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
+        return _tuple(_list(builder(args[0]), meta))
+    if origin is dict or kind is dict:
+        return _dict(builder(args[0] if args else Any), builder(args[1] if args else Any))
+    if hasattr(kind, "parse"):
+        return _parsed(kind.parse)
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return _choice({member.value: member for member in kind})
+    simple: dict[Any, Builder] = {str: _text(meta), int: _whole(meta), float: _number(meta), bool: _flag, Any: lambda node, _: node}
+    if kind in simple:
+        return simple[kind]
+    raise TypeError(f"a spec cannot hold {kind!r}; see gateway.config.spec")
+
+
+def loose(node: Scalar) -> Any:
+    """Return a scalar's value; text from a URL is read as YAML would read it."""
+    return plain(node.text) if node.loose else node.value
+
+
+@functools.cache
+def _struct(struct: type[Struct]) -> Builder:
+    # made on the first use, so that structs may contain themselves
+    @functools.cache
+    def parts() -> dict[str, tuple[str, Builder, bool]]:
+        return {key: (f.name, builder(f.type), _collects(f.type)) for key, f in fields_of(struct).items()}
+
+    required = {key: f for key, f in fields_of(struct).items() if f.required}
+    cross = getattr(struct, "problems", None)
+
+    def build_struct(node: Node, found: Found) -> Any:
+        if not isinstance(node, Mapping):
+            return _no_mapping(struct, required, node, found)
+        values: dict[str, Any] = {}
+        good = True
+        unknown: list[Entry] = []
+        known = parts()
+        for key, entry in node.entries.items():
+            part = known.get(cast("str", key))
+            if part is None:
+                unknown.append(entry)
+                continue
+            name, make, collects = part
+            if collects and isinstance(entry.value, Scalar) and entry.value.value is None and not entry.value.loose:
+                continue  # `points:` with everything below it commented out is as good as none
+            value = make(entry.value, found)
+            if value is BAD:
+                good = False
+            else:
+                values[name] = value
+        if unknown:
+            good = False
+            _unknown(node, unknown, known, found)
+        missing = [key for key in required if key not in node.entries]
+        if missing:
+            good = False
+            guessed = {nearest(entry.key.text, known) for entry in unknown}
+            for key in missing:
+                if key not in guessed:
+                    found.error(node.place, f"missing key '{key}'{_explained(required[key])}{node.cure}")
+        if not good:
+            return BAD
+        try:
+            result = struct(**values)
+        except (ValueError, TypeError) as error:
+            found.error(node.place, str(error))
+            return BAD
+        if cross is not None:
+            for key, sentence in result.problems():  # type: ignore[attr-defined]
+                good = False
+                at = node.entries.get(key)
+                found.error(at.value if at else node.place, f"'{key}' {sentence}" if key and key not in sentence else sentence)
+        return result if good else BAD
+
+    return build_struct
+
+
+def _no_mapping(struct: type[Struct], required: dict[str, FieldInfo], node: Node, found: Found) -> _Bad:
+    if struct is SecretRef:
+        if isinstance(node, Scalar):
+            node.secret = True
+            found.sources[node.file].hide(node.line, node.column, node.text)
+        found.error(node, HOW_TO_KEEP_SECRETS)
+        return BAD
+    example = ", ".join(f"{key}: …" for key in required) or f"{next(iter(fields_of(struct)), 'key')}: …"
+    if isinstance(node, Scalar) and node.value is not None and len(required) == 1 and not node.secret:
+        return found.wrong(node, "a mapping", f"; did you mean {{{next(iter(required))}: {node.text}}}?")
+    return found.wrong(node, f"a mapping such as {{{example}}}")
+
+
+def _unknown(node: Mapping, unknown: list[Entry], known: dict[str, Any], found: Found) -> None:
+    entries = list(node.entries.values())
+    for entry in unknown:
+        report_unknown(entry, known, found, before=entries[entries.index(entry) - 1] if entries[0] is not entry else None)
+
+
+def report_unknown(entry: Entry, known: Any, found: Found, *, before: Entry | None = None) -> None:
+    """Report a key that does not exist: a password, a decimal comma, or a slip of the pen."""
+    key = entry.key
+    if looks_secret(key.text) and isinstance(entry.value, Scalar):
+        found.error(key, f"'{key.text}': {HOW_TO_KEEP_SECRETS}")
+    elif before and key.text.isdigit() and isinstance(entry.value, Scalar) and not entry.value.text and _is_whole(before.value):
+        number = f"{cast('Scalar', before.value).text}.{key.text}"
+        found.error(key, f"a comma separates keys here; did you mean {number}, with a decimal point?")
+    else:
+        found.error(key, f"unknown key {quoted(key.text)}{meant(key.text, known)}")
+
+
+def _is_whole(node: Node) -> bool:
+    return isinstance(node, Scalar) and isinstance(node.value, int)
+
+
+def _explained(field: FieldInfo) -> str:
+    meta = _meta(field.type)
+    if meta is None:
+        return ""
+    example = f", for example {meta.examples[0]}" if meta.examples and isinstance(meta.examples[0], str | int | float) else ""
+    return f": {meta.description}{example}" if meta.description else example
+
+
+def _meta(kind: Any) -> Meta | None:
+    if get_origin(kind) is Annotated:
+        return next((extra for extra in reversed(get_args(kind)[1:]) if isinstance(extra, Meta)), None)
+    return None
+
+
+def _collects(kind: Any) -> bool:
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    return (get_origin(kind) or kind) in {list, dict}
+
+
+def _list(item: Builder, meta: Meta | None) -> Builder:
+    least = (meta.min_length if meta else None) or 0
+    most = meta.max_length if meta else None
+
+    def build_list(node: Node, found: Found) -> Any:
+        if not isinstance(node, Sequence):
+            cure = f"; did you mean [{node.text}]?" if isinstance(node, Scalar) and node.text and not node.secret else ""
+            if isinstance(node, Mapping):
+                cure = "; begin each entry with '- '"
+            return found.wrong(node, "a list", cure)
+        if len(node.items) < least:
+            found.error(node, "the list is empty; it needs an entry" if least == 1 else f"the list needs {least} entries")
+            return BAD
+        if most is not None and len(node.items) > most:
+            found.error(node, f"the list has {len(node.items)} entries, at most {most} are possible")
+            return BAD
+        values = [item(child, found) for child in node.items]
+        return BAD if BAD in values else values
+
+    return build_list
+
+
+def _tuple(make: Builder) -> Builder:
+    def build_tuple(node: Node, found: Found) -> Any:
+        values = make(node, found)
+        return BAD if values is BAD else tuple(values)
+
+    return build_tuple
+
+
+def _dict(key_of: Builder, value_of: Builder) -> Builder:
+    def build_dict(node: Node, found: Found) -> Any:
+        if not isinstance(node, Mapping):
+            return found.wrong(node, "a mapping", "; write 'name: value' pairs" if isinstance(node, Sequence) else "")
+        pairs = [(key_of(entry.key, found), value_of(entry.value, found)) for entry in node.entries.values()]
+        return BAD if any(BAD in (key, value) for key, value in pairs) else dict(pairs)
+
+    return build_dict
+
+
+def _union(args: tuple[Any, ...], meta: Meta | None) -> Builder:
+    members = [arg for arg in args if arg is not type(None)]
+    optional = len(members) < len(args)
+    makes = [builder(member, meta) for member in members]
+
+    def build_union(node: Node, found: Found) -> Any:
+        if optional and isinstance(node, Scalar) and node.value is None:
+            if node.text or node.loose:
+                return None
+            cure = (
+                "what follows ' #' is a comment; put the value in quotes" if node.comment else "leave the key out, or give it one"
+            )
+            found.error(node, f"no value stands here; {cure}")
+            return BAD
+        attempts = []
+        for make in makes:
+            attempt = Found()
+            attempt.sources = found.sources
+            value = make(node, attempt)
+            if value is not BAD:
+                found.problems += attempt.problems
+                return value
+            attempts.append(attempt)
+        # the attempt that came furthest has the most to say about what was meant
+        best = max(attempts, key=lambda attempt: max(((p.line, p.column) for p in attempt.problems), default=(0, 0)))
+        found.problems += best.problems
+        return BAD
+
+    return makes[0] if len(makes) == 1 and not optional else build_union
+
+
+def _choice(choices: dict[Any, Any]) -> Builder:
+    folded = {str(key).lower(): key for key in choices}
+
+    def build_choice(node: Node, found: Found) -> Any:
+        if not isinstance(node, Scalar):
+            return found.wrong(node, f"one of {listing(choices)}")
+        for value in (node.text, loose(node)) if node.loose else (node.value,):
+            for key in choices:
+                if type(key) is type(value) and key == value:
+                    return choices[key]
+        if node.value is None or node.secret:
+            return found.wrong(node, f"one of {listing(choices)}")
+        if node.text.lower() in folded and str(node.text) not in map(str, choices):
+            found.error(node, f"{quoted(node.text)}, did you mean '{folded[node.text.lower()]}'?")
+            return BAD
+        if str(node.value) in map(str, choices):
+            wanted = next(key for key in choices if str(key) == str(node.value))
+            return found.wrong(
+                node,
+                "text" if isinstance(wanted, str) else "a number",
+                f'; write "{wanted}"' if isinstance(wanted, str) else f"; write {wanted}",
+            )
+        guess = nearest(node.text, choices)
+        found.error(node, f"{quoted(node.text)} is not one of {listing(choices)}" + (f"; did you mean '{guess}'?" if guess else ""))
+        return BAD
+
+    return build_choice
+
+
+def _parsed(parse: Callable[[object], Any]) -> Builder:
+    def build_parsed(node: Node, found: Found) -> Any:
+        if not isinstance(node, Scalar):
+            return found.wrong(node, "a single value")
+        if node.value is None and not node.text:
+            return found.wrong(node, "a value")
+        try:
+            return parse(loose(node))
+        except ValueError as error:
+            found.error(node, "this value is not allowed here" if node.secret else str(error))
+            return BAD
+
+    return build_parsed
+
+
+def _flag(node: Node, found: Found) -> Any:
+    value = loose(node) if isinstance(node, Scalar) else None
+    if isinstance(value, bool):
+        return value
+    word = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}.get(str(value).lower())
+    return found.wrong(node, "true or false", f"; did you mean {word}?" if word else "")
+
+
+def _text(meta: Meta | None) -> Builder:
+    limits = text_limits(meta)
+
+    def build_text(node: Node, found: Found) -> Any:
+        value = node.text if isinstance(node, Scalar) and node.loose else node.value if isinstance(node, Scalar) else None
+        if not isinstance(value, str):
+            written = isinstance(node, Scalar) and node.value is not None and not node.secret
+            return found.wrong(node, "text", f'; put it in quotes: "{cast("Scalar", node).text}"' if written else "")
+        if limits and (message := limits(value)):
+            found.error(
+                node,
+                message
+                if not cast("Scalar", node).secret
+                else "this is not the name of a secret: use letters, digits, '-', '_' and '.'",
+            )
+            return BAD
+        return value
+
+    return build_text
+
+
+def _whole(meta: Meta | None) -> Builder:
+    limits = number_limits(meta)
+
+    def build_whole(node: Node, found: Found) -> Any:
+        value = loose(node) if isinstance(node, Scalar) else None
+        if type(value) is not int:
+            cure = number_meant(cast("Scalar", node).text) if isinstance(value, str) else ""
+            return found.wrong(node, "a whole number", cure)
+        if limits and (message := limits(value)):
+            found.error(node, message)
+            return BAD
+        return value
+
+    return build_whole
+
+
+def _number(meta: Meta | None) -> Builder:
+    limits = number_limits(meta)
+
+    def build_number(node: Node, found: Found) -> Any:
+        value = loose(node) if isinstance(node, Scalar) else None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return found.wrong(node, "a number", number_meant(value) if isinstance(value, str) else "")
+        if not math.isfinite(value):
+            return found.wrong(node, "a finite number")
+        if limits and (message := limits(value)):
+            found.error(node, message)
+            return BAD
+        try:
+            return float(value)
+        except OverflowError:
+            return found.wrong(node, "a number of ordinary size")
+
+    return build_number

@@ -1,0 +1,106 @@
+"""`gateway check`: a site file and what belongs to it, all problems at once, offline; it never raises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from gateway.config.build import BAD, Found, build
+from gateway.config.connection import Lines
+from gateway.config.contract import read_contract
+from gateway.config.load import load
+from gateway.config.machine import Machines, Outcome
+from gateway.config.node import Mapping, Node, Scalar, Sequence
+from gateway.config.problem import Problem, Source, tidy
+from gateway.config.profile import Profiles
+from gateway.config.spec import Config, Site, Uplink
+
+COOPERATIVE = "cooperative"
+"""The recipient that `uplink:` stands for."""
+
+
+class Checked(Struct, frozen=True):
+    """What a check found: the configuration (None when there is an error), the problems in order, the texts they are in."""
+
+    config: Config | None
+    problems: tuple[Problem, ...]
+    sources: dict[str, Source]
+
+
+def check(path: str | Path) -> Checked:
+    """Check `path`, the contract beside it and the profiles it names; relative names in messages are as `path` was given."""
+    shown = Path(path)
+    site = shown.absolute()
+    found = Found()
+    loaded = load(site, str(shown))
+    found.sources[loaded.source.file] = loaded.source
+    found.problems += loaded.problems
+    config = None
+    if isinstance(loaded.root, Mapping):
+        config = _site(loaded.root, site, shown, found)
+    elif loaded.root is not None:
+        found.error(loaded.root, "a site file is a mapping; it begins with 'site: NAME' and 'gateway: NAME'")
+    elif not loaded.problems:
+        found.error(Node(str(shown), 1, 1), "the file is empty; it needs at least 'site: NAME' and 'gateway: NAME'")
+    problems = tidy(found.problems, found.sources)
+    good = config is not None and all(problem.level == "warning" for problem in problems)
+    return Checked(config if good else None, problems, found.sources)
+
+
+def _site(root: Mapping, site: Path, shown: Path, found: Found) -> Config | None:
+    base = site.parent.resolve()
+    spec = build(Site, root, found)
+    lines = Lines(_value(root, "connections"), str(base), found)
+    machines = Machines(lines, Profiles(base, shown.parent), str(base), found)
+    outcomes = _machines(_value(root, "machines"), machines, found)
+    lines.unused()
+    uplinks = _uplinks(root, spec, found)
+    named = uplinks or _recipients(root)
+    contract = read_contract(site, shown, outcomes, named, found)
+    if spec is BAD or contract is None or any(outcome.machine is None for outcome in outcomes):
+        return None
+    ready = {outcome.name: outcome.machine for outcome in outcomes if outcome.machine is not None}
+    return Config(spec.site, spec.gateway, str(site), ready, uplinks, contract)
+
+
+def _machines(node: Node | None, machines: Machines, found: Found) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    first: dict[str, Node] = {}
+    for item in node.items if isinstance(node, Sequence) else ():
+        outcome = machines.check(item)
+        if outcome is None:
+            continue
+        outcomes.append(outcome)
+        if outcome.name and outcome.name in first:
+            line = first[outcome.name].line
+            found.error(
+                outcome.key, f"the name '{outcome.name}' is taken by the machine at line {line}; every machine needs its own"
+            )
+        first.setdefault(outcome.name, outcome.key)
+    return outcomes
+
+
+def _uplinks(root: Mapping, spec: Site | object, found: Found) -> dict[str, Uplink]:
+    """Return the recipients by name; `uplink:` is the one called cooperative."""
+    if not isinstance(spec, Site):
+        return {}
+    if spec.uplink is None:
+        return dict(spec.uplinks)
+    if COOPERATIVE in spec.uplinks:
+        key = root.entries["uplinks"].value.entries[COOPERATIVE].key  # type: ignore[attr-defined]
+        line = root.entries["uplink"].key.line
+        found.error(key, f"the recipient '{COOPERATIVE}' stands here and under 'uplink:' (line {line}); keep one")
+    return {COOPERATIVE: spec.uplink, **spec.uplinks}
+
+
+def _recipients(root: Mapping) -> list[str]:
+    """Return the recipients a file names, also where something is wrong with them."""
+    uplink, uplinks = _value(root, "uplink"), _value(root, "uplinks")
+    names = [COOPERATIVE] if uplink is not None and not (isinstance(uplink, Scalar) and uplink.value is None) else []
+    return names + [str(key) for key in uplinks.entries] if isinstance(uplinks, Mapping) else names
+
+
+def _value(node: Mapping, key: str) -> Node | None:
+    entry = node.entries.get(key)
+    return entry.value if entry else None

@@ -1,0 +1,107 @@
+"""`share.yaml`: what may leave the shop. A rule that can never release anything is a mistake."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from collections.abc import Sequence as Many
+from pathlib import Path
+from typing import cast
+
+from gateway.config.build import BAD, Found, build
+from gateway.config.load import load
+from gateway.config.machine import Outcome
+from gateway.config.node import Mapping, Node, Scalar, Sequence
+from gateway.config.spec import Contract, ShareFile, ShareRule
+from gateway.config.words import meant, quoted
+
+_PATTERN = re.compile(r"[A-Za-z0-9_.*?-]+")
+
+
+def share_path(site: Path) -> Path:
+    """Return the contract that belongs to a site file: `share.yaml` beside it, `share.example.yaml` beside `site.example.yaml`."""
+    parts = site.name.split(".", 1)[-1].split(".")
+    middle = f".{'.'.join(parts[:-1])}" if len(parts) > 1 else ""
+    return site.with_name(f"share{middle}.yaml")
+
+
+def fits(pattern: str, name: str) -> bool:
+    """Say whether a pattern with `*` (any characters) and `?` (one character) covers a name."""
+    parts = ("[^\\n]*" if char == "*" else "[^\\n]" if char == "?" else re.escape(char) for char in pattern)
+    return re.fullmatch("".join(parts), name) is not None
+
+
+def read_contract(site: Path, shown: Path, machines: list[Outcome], recipients: Iterable[str], found: Found) -> Contract | None:
+    """Return the contract, empty when there is no file; None when something is wrong with it."""
+    path, name = share_path(site), str(share_path(shown))
+    if not path.exists():
+        other = path.with_suffix(".yml")
+        if other.exists():
+            found.warning(Node(str(other.relative_to(site.parent)), 0, 0), f"this file is not read; rename it to {path.name}")
+        return Contract()
+    loaded = load(path, name)
+    found.sources[name] = loaded.source
+    found.problems += loaded.problems
+    if loaded.root is None:
+        return None if loaded.problems else Contract()
+    share = build(ShareFile, loaded.root, found)
+    if not isinstance(loaded.root, Mapping):
+        return None
+    entry = loaded.root.entries.get("shares")
+    before = len(found.problems)
+    checker = _Rules(machines, list(recipients), found)
+    for node in entry.value.items if entry and isinstance(entry.value, Sequence) else ():
+        rule = build(ShareRule, node, Found())
+        if rule is not BAD:
+            checker.check(rule, cast("Mapping", node))
+    errors = any(problem.level == "error" for problem in found.problems[before:])
+    return None if share is BAD or errors or loaded.problems else Contract(tuple(share.shares))
+
+
+class _Rules:
+    def __init__(self, machines: list[Outcome], recipients: list[str], found: Found) -> None:
+        self._machines = machines
+        self._recipients = recipients
+        self._found = found
+
+    def check(self, rule: ShareRule, node: Mapping) -> None:
+        if rule.to not in self._recipients:
+            to = node.entries["to"].value
+            if self._recipients:
+                self._found.error(to, f"there is no recipient {quoted(rule.to)}{meant(rule.to, self._recipients)}")
+            else:
+                key = "uplink:" if rule.to == "cooperative" else f"uplinks: {{{rule.to}: …}}"
+                self._found.error(to, f"there is no recipient {quoted(rule.to)}; add {key} to the site file")
+        names = [outcome.name for outcome in self._machines]
+        chosen = [outcome for outcome in self._machines if any(fits(pattern, outcome.name) for pattern in rule.machines)]
+        self._patterns(node.entries["machines"].value, names, "machine", "")
+        if chosen:
+            points = [point for outcome in chosen for point in outcome.points]
+            features = [feature for outcome in chosen for feature in outcome.features]
+            where = f" in {_these(chosen)}"
+            self._patterns(node.entries["points"].value, list(dict.fromkeys(points)), "point", where, features)
+
+    def _patterns(self, node: Node, names: Many[str], what: str, where: str, features: Many[str] = ()) -> None:
+        for item in cast("Sequence", node).items:
+            pattern = cast("Scalar", item).text
+            if not _PATTERN.fullmatch(pattern):
+                self._found.error(
+                    item, f"{quoted(pattern)} is not a name or a pattern; use letters, digits, '-', '_', '.', and * or ?"
+                )
+            elif any(fits(pattern, name) for name in names) or any(_overlap(pattern, feature) for feature in features):
+                continue
+            elif "*" in pattern or "?" in pattern:
+                self._found.warning(item, f"no {what}{where} fits {quoted(pattern)}; this releases nothing")
+            else:
+                known = [*names, *features]
+                self._found.error(item, f"there is no {what} {quoted(pattern)}{where}{meant(pattern, known)}")
+
+
+def _overlap(pattern: str, feature: str) -> bool:
+    """Say whether a pattern can cover a feature, itself given as a name or as `prefix.*`."""
+    return fits(pattern, feature) or fits(feature, pattern) or ("*" in feature and fits(pattern, feature.replace("*", "x")))
+
+
+def _these(chosen: list[Outcome]) -> str:
+    names = [f"'{outcome.name}'" for outcome in chosen[:3]]
+    return ", ".join(names) + (" …" if len(chosen) > 3 else "")

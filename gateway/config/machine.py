@@ -1,0 +1,160 @@
+"""One machine: its connection, the options of its driver, its profile and its points."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from msgspec import Struct
+
+from gateway.config.build import BAD, Found, build, fields_of
+from gateway.config.connection import Line, Lines
+from gateway.config.node import Mapping, Node, Scalar, Sequence
+from gateway.config.options import Entries, accept, hopeless, options, together
+from gateway.config.profile import Profile, Profiles, merged
+from gateway.config.spec import Link, Machine, MachineSpec
+from gateway.config.url import Url
+from gateway.config.words import meant, quoted
+from gateway.driver import Plugin
+
+_KEYS = fields_of(MachineSpec)
+_MOVED = {key: f"is a key of the machine, not an option in its URL; write '{key}:' beside 'connect:'" for key in _KEYS}
+
+
+class Outcome(Struct):
+    """A machine after its check: what is known of it even where something is wrong, and `machine` when nothing is.
+
+    `features` says which kinds of features it will have besides its points, as patterns of their names.
+    """
+
+    name: str
+    key: Node
+    points: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    machine: Machine | None = None
+
+
+class Machines:
+    """Checks the machines of one site file, one after the other."""
+
+    def __init__(self, lines: Lines, profiles: Profiles, base: str, found: Found) -> None:
+        self._lines = lines
+        self._profiles = profiles
+        self._base = base
+        self._found = found
+
+    def check(self, node: Node) -> Outcome | None:
+        """Check one entry of `machines:`; None when it is not even a mapping."""
+        found = self._found
+        if not isinstance(node, Mapping):
+            build(MachineSpec, node, found)
+            return None
+        before = len(found.problems)
+        beside = {key: entry for key, entry in node.entries.items() if key not in _KEYS}
+        spec = build(MachineSpec, node.part({key: entry for key, entry in node.entries.items() if key in _KEYS}), found)
+        connect = _value(node, "connect")
+        url, line = self._lines.named(connect) if isinstance(connect, Scalar) else (None, None)
+        profile = self._profile(node)
+        points = merged(profile.points if profile else None, _value(node, "points"))
+        names = tuple(str(key) for key in points.entries) if isinstance(points, Mapping) else ()
+        outcome = Outcome(_text(node, "name"), _value(node, "name") or node, names)
+        link: Link | None = None
+        unit: Any = BAD
+        table: dict[str, Any] = {}
+        if url is None or url.plugin is None:
+            hopeless(beside, _KEYS, found)
+        else:
+            link, unit = self._link_and_unit(url, line, beside, profile)
+            table = self._points(url.plugin, points)
+            if link and unit is not BAD:
+                self._across(url.plugin, link, unit, table, node, points)
+        if spec is not BAD:
+            self._conditions(outcome, spec, node, points)
+            whole = bool(link) and unit is not BAD and (profile is None or profile.good)
+            if whole and not any(problem.level == "error" for problem in found.problems[before:]):
+                assert link is not None
+                outcome.machine = Machine(spec.name, link, unit, float(spec.every), table, spec.vibration, spec.temperature)
+        return outcome
+
+    def _profile(self, node: Mapping) -> Profile | None:
+        reference = _value(node, "profile")
+        if isinstance(reference, Scalar) and isinstance(reference.value, str) and reference.value:
+            return self._profiles.take(reference, self._found)
+        return None
+
+    def _link_and_unit(self, url: Url, line: Line | None, beside: Entries, profile: Profile | None) -> tuple[Link | None, Any]:
+        """Return the machine's Link (None: something is wrong) and its unit options (BAD: something is wrong)."""
+        plugin, found = cast("Plugin", url.plugin), self._found
+        links, units = fields_of(plugin.link), fields_of(plugin.unit)
+        defaults, good = accept(profile.options if profile else {}, [*links, *units], found)
+        if line:
+            words = f"belongs to the connection '{line.name}' (line {line.key.line}), which several machines share; write it there"
+            elsewhere = {key: words for key in links if key not in units}
+            keys, known = accept(beside, units, found, elsewhere=elsewhere, beside=_KEYS)
+            place: Node = url.node
+            cure = "; write it as a key of the machine"
+            link = line.link
+        else:
+            params, clean = accept(url.params, [*links, *units], found, elsewhere=_MOVED, driver=url.scheme)
+            keys, known = accept(beside, [*links, *units], found, beside=_KEYS)
+            keys, same = together(Url(url.node, url.scheme, url.address, params, plugin, url.good), keys, found)
+            known = known and clean and same
+            place = url.node
+            cure = "; add it to the URL or as a key beside 'connect:'"
+            built: Any = options(plugin.link, links, {**defaults, **keys}, place, cure, found)
+            link = Link(url.scheme, url.address, built, self._base) if built is not BAD and url.good else None
+        unit = options(plugin.unit, units, {**defaults, **keys}, place, cure, found)
+        return (link if good and known else None), unit
+
+    def _points(self, plugin: Plugin, points: Node | None) -> dict[str, Any]:
+        if not isinstance(points, Mapping):
+            return {}
+        built = {str(key): build(plugin.point, entry.value, self._found) for key, entry in points.entries.items()}
+        return {name: point for name, point in built.items() if point is not BAD}
+
+    def _across(self, plugin: Plugin, link: Link, unit: Any, table: dict[str, Any], node: Mapping, points: Node | None) -> None:
+        """Let the driver say what does not fit together."""
+        entries = points.entries if isinstance(points, Mapping) else {}
+        for finding in plugin.check(link, unit, table) if plugin.check else ():
+            at = _value(node, finding.key) or cast("Node", _value(node, "connect"))
+            if finding.point:
+                entry = entries[finding.point]
+                part = entry.value.entries.get(finding.key) if isinstance(entry.value, Mapping) else None
+                at = part.value if part else entry.key
+            elif len(table) < len(entries):
+                continue  # while points are wrong, what concerns all of them may be a consequence
+            report = self._found.warning if finding.level == "warning" else self._found.error
+            report(at, finding.message)
+
+    def _conditions(self, outcome: Outcome, spec: MachineSpec, node: Mapping, points: Node | None) -> None:
+        """Check what is computed from points and waveforms against the points there are."""
+        features = []
+        if spec.vibration is not None:
+            features.append("vibration.*")
+            self._reserved("vibration.", points)
+        if spec.temperature is not None:
+            chosen = spec.temperature.points
+            features += [f"{name}.slope" for name in chosen or outcome.points]
+            listed = _value(cast("Mapping", _value(node, "temperature")), "points")
+            for item in listed.items if isinstance(listed, Sequence) else ():
+                name = cast("Scalar", item).value
+                if name not in outcome.points:
+                    self._found.error(item, f"machine '{outcome.name}' has no point {quoted(name)}{meant(name, outcome.points)}")
+        if not outcome.points and not features:
+            words = f"machine '{outcome.name}' has neither points nor vibration, so nothing is read from it"
+            self._found.warning(outcome.key, words)
+        outcome.features = tuple(features)
+
+    def _reserved(self, prefix: str, points: Node | None) -> None:
+        for name, entry in points.entries.items() if isinstance(points, Mapping) else ():
+            if str(name).startswith(prefix):
+                self._found.error(entry.key, f"names that begin with '{prefix}' belong to features; choose another")
+
+
+def _value(node: Mapping, key: str) -> Node | None:
+    entry = node.entries.get(key)
+    return entry.value if entry else None
+
+
+def _text(node: Mapping, key: str) -> str:
+    value = _value(node, key)
+    return value.text if isinstance(value, Scalar) else ""
