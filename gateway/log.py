@@ -73,7 +73,12 @@ EVENTS = {
     "outbox_failed": "the store cannot be written; `reason` says why",
     "outbox_recovered": "the store can be written again",
     "outbox_evicted": "the store was full; the oldest records were dropped and are told by a tombstone",
-    "outbox_replaced": "a damaged store was put aside and a new one with a new epoch begun",
+    "store_replaced": "a damaged file was put aside as `kept` and a new one begun; an outbox gets a new epoch",
+    "state_replaced": "a state file could not be understood; its default is used, the file is `kept`",
+    "record_refused": "a value has no stored form; its number goes out as a tombstone",
+    "records_dropped": "the outbox took nothing for so long that the oldest records in memory were dropped; `count` so far",
+    "history_failed": "the history cannot be written; the latest values are kept in memory only",
+    "history_recovered": "the history is written again",
     "uplink_connected": "a broker accepted the connection",
     "uplink_lost": "the connection to the broker is gone; records wait",
     "uplink_recovered": "the broker is back",
@@ -99,13 +104,15 @@ def _redact_event(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return {key if key in _FIXED else redacted(key): hidden(key, value) for key, value in event.items()}
 
 
-def _add_time(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+def _add_room_and_time(logger: WrappedLogger, _: str, event: EventDict) -> EventDict:
+    if room := getattr(logger, "room", ""):
+        event.setdefault("room", room)
     event["time"] = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return event
 
 
 def _render_json(_: WrappedLogger, __: str, event: EventDict) -> str:
-    first = {key: event.pop(key) for key in ("time", "level", "event") if key in event}
+    first = {key: event.pop(key) for key in ("time", "level", "event", "room") if key in event}
     return msgspec.json.encode({**first, **event}).decode()
 
 
@@ -144,6 +151,9 @@ class _Stderr:
 
     _lock = threading.Lock()
 
+    def __init__(self, room: str = "") -> None:
+        self.room = room
+
     def msg(self, line: str) -> None:
         with self._lock, suppress(OSError, ValueError, AttributeError):
             sys.stderr.write(line + "\n")
@@ -158,7 +168,7 @@ def _processors(renderer: Processor) -> list[Processor]:
         structlog.processors.add_log_level,
         structlog.processors.format_exc_info,
         _redact_event,
-        _add_time,
+        _add_room_and_time,
         renderer,
     ]
 
@@ -167,7 +177,7 @@ def _configure(renderer: Processor, level: str) -> None:
     structlog.configure(
         processors=_processors(renderer),
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=lambda *_: _Stderr(),
+        logger_factory=_Stderr,
         cache_logger_on_first_use=False,  # modules make their logger at import, before setup
     )
 
@@ -248,7 +258,7 @@ def setup(*, json: bool | None = None, level: str = "info") -> None:
 
 def get(room: str, **fields: Any) -> FilteringBoundLogger:
     """Return the logger of a room (`poll`, `uplink`, …); may be called at import. `fields` stand in every line."""
-    return cast("FilteringBoundLogger", structlog.get_logger(room=room, **fields))
+    return cast("FilteringBoundLogger", structlog.get_logger(room, **fields))
 
 
 class Once:
