@@ -28,6 +28,10 @@ class OutboxStatus(Struct, frozen=True, kw_only=True):
     trouble: str = ""
 
 
+class OutboxError(Exception):
+    """The store could not do it, in words; nothing has changed, and the same call may be made again."""
+
+
 class Outbox(Protocol):
     """Durable, ordered, bounded queue of records for one recipient.
 

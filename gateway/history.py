@@ -1,0 +1,237 @@
+"""What was measured, kept on the gateway itself: the latest values in memory and a ring on disk; never stops the gateway.
+
+The ring is written in batches, each point's records of a batch as one compressed row, so that a day of history costs little
+flash. synchronous=NORMAL is right here, as it halves the syncs: nothing was promised about these records to anyone, a power
+cut may undo the last batches, and it damages nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.database import Database
+from gateway.log import get
+from gateway.model import Event, Feature, Reading, Record, Tombstone
+
+T = TypeVar("T")
+
+_BEAT_S = 2.0
+_EARLY = 10_000
+_SMALLEST = 256 * 1024
+_STEP = 64  # a full ring gives way in steps of 1/64
+_SCHEMA = (
+    "CREATE TABLE series (id INTEGER PRIMARY KEY, machine TEXT, point TEXT, UNIQUE (machine, point))",
+    # No index beside the rowid: queries are rare and read backwards from now, and an index would be written at every batch.
+    "CREATE TABLE chunk (id INTEGER PRIMARY KEY, series INTEGER, last_ns INTEGER, payload BLOB)",
+)
+
+log = get("history")
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[list[Record]] = msgspec.msgpack.Decoder(list[Record])
+
+
+class HistoryError(Exception):
+    """The history cannot be read or written, in words."""
+
+
+class History:
+    """Latest value per point and recent events in memory, and a ring of everything on disk, bounded in bytes.
+
+    With trouble on the disk it keeps what memory has room for, says so in `status`, and writes again when the disk is well.
+
+    Args:
+        path: the database file; a damaged one is set aside and a new one begun.
+        clock: times the batches.
+        max_bytes: size of the ring on disk, apart from a few MB of write-ahead log; at least 256 KiB.
+        commit_every_s: time between two batches; what is younger lies in memory only and is lost at a power cut.
+        pending: how many records wait in memory at most; above it the oldest are forgotten.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Clock,
+        max_bytes: int = 64_000_000,
+        commit_every_s: float = 30.0,
+        pending: int = 20_000,
+    ) -> None:
+        self._clock = clock
+        self._max_bytes = max(int(max_bytes), _SMALLEST)
+        self._commit_every_s = commit_every_s
+        self._latest: dict[tuple[str, str], Reading | Feature] = {}
+        self._events: deque[Event] = deque(maxlen=200)
+        self._pending: deque[Record] = deque(maxlen=pending)
+        self._turn = asyncio.Lock()
+        self._thread: ThreadPoolExecutor | None = None
+        self._series: dict[tuple[str, str], int] = {}
+        self._used_bytes = 0
+        self._file = Database(path, schema=_SCHEMA, version=1, synchronous="NORMAL", load=self._load, error=HistoryError)
+        self._trouble = ""
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Take in records; returns at once and never fails."""
+        for record in records:
+            if isinstance(record, Tombstone):
+                continue
+            if isinstance(record, Event):
+                self._events.append(record)
+            else:
+                self._latest[record.machine, record.point] = record
+            self._pending.append(record)
+
+    def latest(self) -> list[Reading | Feature]:
+        """Return the latest reading or feature of every point since the start, in the order in which the points came up."""
+        return list(self._latest.values())
+
+    def events(self) -> list[Event]:
+        """Return the last 200 events since the start, oldest first."""
+        return list(self._events)
+
+    def forget(self, machine: str) -> None:
+        """Drop the latest values of a machine that is no longer read; its past stays on disk."""
+        self._latest = {key: record for key, record in self._latest.items() if key[0] != machine}
+
+    async def run(self, beat: Callable[[], None]) -> None:
+        """Write batches until cancelled; calls `beat` every few seconds. What is left is written by `close`."""
+        due_s = self._clock.monotonic() + self._commit_every_s
+        while True:
+            beat()
+            now_s = self._clock.monotonic()
+            if now_s >= due_s or len(self._pending) >= min(_EARLY, self._pending.maxlen or _EARLY):
+                await self.flush()
+                due_s = now_s + self._commit_every_s
+            await self._clock.sleep_until(min(due_s, now_s + _BEAT_S))
+
+    async def flush(self) -> None:
+        """Write what is pending; with trouble on the disk it stays pending, and the status says so."""
+        async with self._turn:
+            if not self._pending:
+                return
+            batch = list(self._pending)
+            self._pending.clear()
+            try:
+                await self._in_thread(lambda: self._write(batch))
+            except HistoryError as error:
+                room = (self._pending.maxlen or 0) - len(self._pending)
+                self._pending.extendleft(reversed(batch[max(0, len(batch) - room) :]))
+                if not self._trouble:
+                    log.warning("history_failed", reason=str(error))
+                self._trouble = str(error)
+            else:
+                if self._trouble:
+                    log.info("history_recovered")
+                self._trouble = ""
+
+    async def query(self, machine: str, point: str, since_wall_ns: int = 0, limit: int = 1000) -> list[Record]:
+        """Return the newest `limit` records of a point since a wall time, oldest first; with trouble, those in memory."""
+        found: list[Record] = []
+        async with self._turn:
+            with suppress(HistoryError):
+                found = await self._in_thread(lambda: self._read(machine, point, since_wall_ns, limit))
+            recent = [record for record in self._pending if _key(record) == (machine, point)]
+        found += [record for record in recent if record.stamp.wall_ns >= since_wall_ns]
+        return found[max(0, len(found) - limit) :]
+
+    def status(self) -> dict[str, Any]:
+        """Return what is kept and what is wrong, without touching the disk."""
+        return {
+            "points": len(self._latest),
+            "pending": len(self._pending),
+            "used_bytes": self._used_bytes,
+            "max_bytes": self._max_bytes,
+            "trouble": self._trouble or self._file.notice,
+        }
+
+    async def close(self) -> None:
+        """Write what is left and close the file; may be called twice."""
+        await self.flush()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await asyncio.get_running_loop().run_in_executor(thread, self._file.close)
+            thread.shutdown()
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="history")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    # ── in the thread ──
+
+    def _load(self, db: sqlite3.Connection) -> None:
+        self._series = {(machine, point): number for number, machine, point in db.execute("SELECT id, machine, point FROM series")}
+        self._used_bytes = _used_bytes(db)
+
+    def _write(self, batch: list[Record]) -> None:
+        series: dict[tuple[str, str], list[Record]] = {}
+        for record in batch:
+            series.setdefault(_key(record), []).append(record)
+        with self._file.transaction() as db:
+            for key, records in series.items():
+                if key not in self._series:
+                    self._series[key] = db.execute("INSERT INTO series (machine, point) VALUES (?, ?)", key).lastrowid or 0
+                last_ns = max(record.stamp.wall_ns for record in records)
+                row = (self._series[key], last_ns, zlib.compress(_pack(records), 1))
+                db.execute("INSERT INTO chunk (series, last_ns, payload) VALUES (?, ?, ?)", row)
+            while (used_bytes := _used_bytes(db)) > self._max_bytes:
+                first, last = db.execute("SELECT min(id), max(id) FROM chunk").fetchone()
+                if first is None:
+                    break
+                db.execute("DELETE FROM chunk WHERE id <= ?", (first + (last - first) // _STEP,))
+        self._used_bytes = used_bytes
+
+    def _read(self, machine: str, point: str, since_wall_ns: int, limit: int) -> list[Record]:
+        found: list[Record] = []
+        with self._file.transaction() as db:
+            number = self._series.get((machine, point))
+            chunks = "SELECT payload FROM chunk WHERE series = ? AND last_ns >= ? ORDER BY id DESC"
+            for (payload,) in db.execute(chunks, (number, since_wall_ns)):
+                records = [record for record in _unpack(payload) if record.stamp.wall_ns >= since_wall_ns]
+                found = records + found
+                if len(found) >= limit:
+                    break
+        return found
+
+
+def _key(record: Record) -> tuple[str, str]:
+    return ("", "") if isinstance(record, Tombstone) else (record.machine, record.point)
+
+
+def _used_bytes(db: sqlite3.Connection) -> int:
+    pages, free, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size"))
+    return int((pages - free) * size)
+
+
+def _pack(records: list[Record]) -> bytes:
+    """Return the stored form of these records, without any that has none (an integer beyond 64 bit, a foreign object)."""
+    try:
+        return _encoder.encode(records)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return _encoder.encode([record for record in records if _has_form(record)])
+
+
+def _has_form(record: Record) -> bool:
+    try:
+        _encoder.encode(record)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return False
+    return True
+
+
+def _unpack(payload: bytes) -> list[Record]:
+    """Return the records of a stored chunk; none when it was damaged."""
+    try:
+        return _decoder.decode(zlib.decompress(payload))
+    except (msgspec.DecodeError, zlib.error, TypeError, ValueError):
+        return []
