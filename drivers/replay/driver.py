@@ -111,7 +111,7 @@ class ReplayDriver:
                     end_s = begin.mono_ns / 1e9 + len(samples) / rate
                 await self._clock.sleep_until(end_s)
                 begin = _follow(begin, self._clock.stamp())
-            yield Block(machine, POINT, _later(begin, done / rate), rate, samples, self._options.unit, gap)
+            yield Block(machine, POINT, _later(begin, done / rate), rate, samples, str(self._options.unit), gap)
             gap = False
             done += len(samples)
 
@@ -148,7 +148,7 @@ class ReplayDriver:
             if scale != 1.0:
                 samples = array("f", [value * scale for value in samples])
             stamp = Stamp(now.wall_ns - (now.mono_ns - start), start, now.boot, now.quality)
-            yield Block(machine, POINT, stamp, rate, samples, self._options.unit, gap)
+            yield Block(machine, POINT, stamp, rate, samples, str(self._options.unit), gap)
             start += round(len(samples) * 1e9 / rate)
 
 
