@@ -61,7 +61,7 @@ class Report:
         """Note a new connection; that of earlier trouble with connections is over."""
         wall_s = self._clock.stamp().wall_ns / 1e9
         self._since = datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        self._broker, self._protocol, self._warnings = broker, protocol, warnings
+        self._broker, self._protocol, self._warnings = str(broker), protocol, warnings
         self._next_attempt = None
         self._log.info("uplink_connected", broker=broker, protocol=protocol)
         for warning in warnings:
