@@ -24,6 +24,8 @@ from gateway.config.scalar import plain
 from gateway.config.spec import SecretRef
 from gateway.config.words import listing, meant, nearest, number_meant, quoted
 
+_META = ("ge", "gt", "le", "lt", "multiple_of", "pattern", "min_length", "max_length", "description", "examples")
+
 
 class _Bad(enum.Enum):
     BAD = "bad"
@@ -78,8 +80,7 @@ def builder(kind: Any, meta: Meta | None = None) -> Builder:
         return _struct(kind)
     origin, args = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        metas = [extra for extra in args[1:] if isinstance(extra, Meta)]
-        return builder(args[0], metas[-1] if metas else meta)
+        return builder(args[0], meta_of(kind) or meta)
     if origin in {Union, types.UnionType}:
         return _union(args, meta)
     if origin is Literal:
@@ -198,17 +199,18 @@ def _is_whole(node: Node) -> bool:
 
 
 def _explained(field: FieldInfo) -> str:
-    meta = _meta(field.type)
+    meta = meta_of(field.type)
     if meta is None:
         return ""
     example = f", for example {meta.examples[0]}" if meta.examples and isinstance(meta.examples[0], str | int | float) else ""
     return f": {meta.description}{example}" if meta.description else example
 
 
-def _meta(kind: Any) -> Meta | None:
-    if get_origin(kind) is Annotated:
-        return next((extra for extra in reversed(get_args(kind)[1:]) if isinstance(extra, Meta)), None)
-    return None
+def meta_of(kind: Any) -> Meta | None:
+    """Return what an Annotated type says; nested ones (a Name with a description of its own) are taken together."""
+    metas = [extra for extra in get_args(kind)[1:] if isinstance(extra, Meta)] if get_origin(kind) is Annotated else []
+    said = {name: value for meta in metas for name in _META if (value := getattr(meta, name)) is not None}
+    return Meta(**said) if said else None
 
 
 def _collects(kind: Any) -> bool:
@@ -289,8 +291,6 @@ def _union(args: tuple[Any, ...], meta: Meta | None) -> Builder:
 
 
 def _choice(choices: dict[Any, Any]) -> Builder:
-    folded = {str(key).lower(): key for key in choices}
-
     def build_choice(node: Node, found: Found) -> Any:
         if not isinstance(node, Scalar):
             return found.wrong(node, f"one of {listing(choices)}")
@@ -300,9 +300,6 @@ def _choice(choices: dict[Any, Any]) -> Builder:
                     return choices[key]
         if node.value is None or node.secret:
             return found.wrong(node, f"one of {listing(choices)}")
-        if node.text.lower() in folded and str(node.text) not in map(str, choices):
-            found.error(node, f"{quoted(node.text)}, did you mean '{folded[node.text.lower()]}'?")
-            return BAD
         if str(node.value) in map(str, choices):
             wanted = next(key for key in choices if str(key) == str(node.value))
             return found.wrong(

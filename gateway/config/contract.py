@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from collections.abc import Sequence as Many
 from pathlib import Path
 from typing import cast
 
@@ -76,32 +75,24 @@ class _Rules:
         chosen = [outcome for outcome in self._machines if any(fits(pattern, outcome.name) for pattern in rule.machines)]
         self._patterns(node.entries["machines"].value, names, "machine", "")
         if chosen:
-            points = [point for outcome in chosen for point in outcome.points]
-            features = [feature for outcome in chosen for feature in outcome.features]
-            where = f" in {_these(chosen)}"
-            self._patterns(node.entries["points"].value, list(dict.fromkeys(points)), "point", where, features)
+            points = [point for outcome in chosen for point in (*outcome.points, *outcome.features)]
+            self._patterns(node.entries["points"].value, list(dict.fromkeys(points)), "point", f" in {_these(chosen)}")
 
-    def _patterns(self, node: Node, names: Many[str], what: str, where: str, features: Many[str] = ()) -> None:
+    def _patterns(self, node: Node, names: list[str], what: str, where: str) -> None:
         for item in cast("Sequence", node).items:
             pattern = cast("Scalar", item).text
             if not _PATTERN.fullmatch(pattern):
                 self._found.error(
                     item, f"{quoted(pattern)} is not a name or a pattern; use letters, digits, '-', '_', '.', and * or ?"
                 )
-            elif any(fits(pattern, name) for name in names) or any(_overlap(pattern, feature) for feature in features):
+            elif any(fits(pattern, name) for name in names):
                 continue
             elif "*" in pattern or "?" in pattern:
                 self._found.warning(item, f"no {what}{where} fits {quoted(pattern)}; this releases nothing")
             else:
-                known = [*names, *features]
-                self._found.error(item, f"there is no {what} {quoted(pattern)}{where}{meant(pattern, known)}")
-
-
-def _overlap(pattern: str, feature: str) -> bool:
-    """Say whether a pattern can cover a feature, itself given as a name or as `prefix.*`."""
-    return fits(pattern, feature) or fits(feature, pattern) or ("*" in feature and fits(pattern, feature.replace("*", "x")))
+                self._found.error(item, f"there is no {what} {quoted(pattern)}{where}{meant(pattern, names)}")
 
 
 def _these(chosen: list[Outcome]) -> str:
-    names = [f"'{outcome.name}'" for outcome in chosen[:3]]
-    return ", ".join(names) + (" …" if len(chosen) > 3 else "")
+    names = [f"'{name}'" for name in dict.fromkeys(outcome.name for outcome in chosen)]
+    return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")

@@ -76,7 +76,8 @@ def loads(data: bytes, file: str) -> Loaded:
         problems.append(Problem(file, refused.line, refused.column, refused.message))
         return Loaded(source, None, problems)
     except (yaml.YAMLError, ValueError) as error:
-        problems.append(Problem(file, *syntax.sentence(error, text, source.lines)))
+        last = Problem(file, *syntax.sentence(error, text, source.lines))
+        problems[:] = [*(p for p in problems if (p.line, p.column) != (last.line, last.column)), last]
         return Loaded(source, None, problems)
     return Loaded(source, root, problems)
 
@@ -194,7 +195,7 @@ class _Tree:
         node.comment = True
         if after[1:2].strip(" \t#!-=*") and (rest != after or not node.text):
             node.cut = True
-            whole = f"{node.text} {after.rstrip()}".strip()
+            whole = f"{node.text} {re.split(r'[,}]|]', after)[0].rstrip()}".strip()
             whole = whole if len(whole) <= 40 else f"{whole[:39]}…"
             column = end.column + 1 + len(rest) - len(after)
             cure = f"put the whole value in quotes: \"{whole}\", or a space behind '#' if a comment is meant"

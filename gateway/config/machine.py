@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from msgspec import Struct
 
@@ -11,7 +11,7 @@ from gateway.config.connection import Line, Lines
 from gateway.config.node import Mapping, Node, Scalar, Sequence
 from gateway.config.options import Entries, accept, hopeless, options, together
 from gateway.config.profile import Profile, Profiles, merged
-from gateway.config.spec import Link, Machine, MachineSpec
+from gateway.config.spec import Link, Machine, MachineSpec, Vibration, VibrationFeature
 from gateway.config.url import Url
 from gateway.config.words import meant, quoted
 from gateway.driver import Plugin
@@ -23,7 +23,7 @@ _MOVED = {key: f"is a key of the machine, not an option in its URL; write '{key}
 class Outcome(Struct):
     """A machine after its check: what is known of it even where something is wrong, and `machine` when nothing is.
 
-    `features` says which kinds of features it will have besides its points, as patterns of their names.
+    `features` are the names of what will be computed, besides the points that are read.
     """
 
     name: str
@@ -67,10 +67,14 @@ class Machines:
             table = self._points(url.plugin, points)
             if link and unit is not BAD:
                 self._across(url.plugin, link, unit, table, node, points)
-        if spec is not BAD:
-            self._conditions(outcome, spec, node, points)
+        self._conditions(outcome, node, points)
+        good = not any(problem.level == "error" for problem in found.problems[before:])
+        if good and not outcome.points and not outcome.features:
+            words = f"machine '{outcome.name}' has neither points nor vibration, so nothing is read from it"
+            found.warning(outcome.key, words)
+        if spec is not BAD and good:
             whole = bool(link) and unit is not BAD and (profile is None or profile.good)
-            if whole and not any(problem.level == "error" for problem in found.problems[before:]):
+            if whole:
                 assert link is not None
                 outcome.machine = Machine(spec.name, link, unit, float(spec.every), table, spec.vibration, spec.temperature)
         return outcome
@@ -125,23 +129,23 @@ class Machines:
             report = self._found.warning if finding.level == "warning" else self._found.error
             report(at, finding.message)
 
-    def _conditions(self, outcome: Outcome, spec: MachineSpec, node: Mapping, points: Node | None) -> None:
-        """Check what is computed from points and waveforms against the points there are."""
-        features = []
-        if spec.vibration is not None:
-            features.append("vibration.*")
+    def _conditions(self, outcome: Outcome, node: Mapping, points: Node | None) -> None:
+        """Note the features that will be computed, and check them against the points there are."""
+        features: list[str] = []
+        vibration, temperature = _value(node, "vibration"), _value(node, "temperature")
+        if isinstance(vibration, Mapping):
+            spec = build(Vibration, vibration, Found())
+            chosen = () if spec is BAD else spec.features
+            features += [f"vibration.{name}" for name in chosen or get_args(VibrationFeature)]
             self._reserved("vibration.", points)
-        if spec.temperature is not None:
-            chosen = spec.temperature.points
-            features += [f"{name}.slope" for name in chosen or outcome.points]
-            listed = _value(cast("Mapping", _value(node, "temperature")), "points")
-            for item in listed.items if isinstance(listed, Sequence) else ():
-                name = cast("Scalar", item).value
-                if name not in outcome.points:
-                    self._found.error(item, f"machine '{outcome.name}' has no point {quoted(name)}{meant(name, outcome.points)}")
-        if not outcome.points and not features:
-            words = f"machine '{outcome.name}' has neither points nor vibration, so nothing is read from it"
-            self._found.warning(outcome.key, words)
+        if isinstance(temperature, Mapping):
+            listed = _value(temperature, "points")
+            items = [item for item in listed.items if isinstance(item, Scalar)] if isinstance(listed, Sequence) else []
+            features += [f"{name}.slope" for name in [item.text for item in items] or outcome.points]
+            for item in items:
+                if item.value not in outcome.points:
+                    words = f"machine '{outcome.name}' has no point {quoted(item.text)}{meant(item.text, outcome.points)}"
+                    self._found.error(item, words)
         outcome.features = tuple(features)
 
     def _reserved(self, prefix: str, points: Node | None) -> None:

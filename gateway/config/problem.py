@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 MASK = "***"
 _WIDTH = 120
+_LONGEST = 500
 _SHORTEST_SECRET = 4
 _SECRET_KEY = re.compile(r"(?i)(pass(word|wd|phrase)|pwd|secret|token|api[_-]?key|private[_-]?key)$")
 _LITERAL = re.compile(
@@ -88,12 +89,15 @@ def tidy(problems: Iterable[Problem], sources: Mapping[str, Source]) -> tuple[Pr
         message = _USER_INFO.sub(rf"\g<1>{MASK}", problem.message)
         for text in secrets:
             message = message.replace(text, MASK)
-        clean.append(Problem(problem.file, problem.line, problem.column, printable(message), problem.level))
+        message = printable(message[:_LONGEST]) + ("…" if len(message) > _LONGEST else "")
+        clean.append(Problem(problem.file, problem.line, problem.column, message, problem.level))
     return tuple(sorted(set(clean), key=lambda p: (order.get(p.file, len(order)), p.file, p.line, p.column, p.message)))
 
 
 def printable(text: str) -> str:
     """Return `text` on one line, without characters that would steer a terminal."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else " " if char in "\t\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 

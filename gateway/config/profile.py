@@ -73,8 +73,8 @@ class Profiles:
                 self._read[path] = self._load(path, shown / f"{name}.yaml", found)
             if path in self._read:
                 return self._read[path]
-        places = " and ".join(str(shown) for _, shown in self._folders)
-        found.error(reference, f"there is no profile {quoted(name)}{meant(name, self.names())} (looked in {places})")
+        places = f"looked in {self._folders[0][1]}/ and in the profiles that come with the gateway"
+        found.error(reference, f"there is no profile {quoted(name)}{meant(name, self.names())} ({places})")
         return None
 
     def _load(self, path: Path, shown: Path, found: Found) -> Profile | None:

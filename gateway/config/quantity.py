@@ -7,6 +7,7 @@ bool) and raises ValueError with a sentence for the user: what is wrong and what
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, ClassVar, Self
 
@@ -17,6 +18,7 @@ class _Quantity(float):
     """A number with a unit, kept in the base unit."""
 
     units: ClassVar[dict[str, float]]
+    spellings: ClassVar[dict[str, str]] = {}
     what: ClassVar[str]
     example: ClassVar[str]
     __slots__ = ()
@@ -41,13 +43,22 @@ class _Quantity(float):
         factor = cls.units.get(unit)
         if factor is None:
             folded = {name.lower(): name for name in cls.units}
-            guess = folded.get(unit.lower())
+            guess = folded.get(unit.lower()) or cls.spellings.get(unit.lower())
             cure = f"did you mean '{number}{guess}'?" if guess else f"known units: {', '.join(cls.units)}"
             raise ValueError(f"unknown unit '{unit}' in '{value}'; {cure}")
         result = cls(float(number) * factor)
+        if not math.isfinite(result):
+            raise ValueError(f"'{value}' is too large")
         if result < 0:
-            raise ValueError(f"'{value}' is negative")
+            raise ValueError(f"'{value}' is negative; write it without the sign")
         return result
+
+    @property
+    def written(self) -> str:
+        """The value as it would be written: `Duration(600).written` is `10min`."""
+        fitting = [(unit, factor) for unit, factor in self.units.items() if float(self / factor).is_integer() and self >= factor]
+        unit, factor = max(fitting, key=lambda pair: pair[1]) if fitting else next(iter(self.units.items()))
+        return f"{self / factor:g}{unit}"
 
     @classmethod
     def schema(cls) -> dict[str, Any]:
@@ -65,6 +76,13 @@ class Duration(_Quantity):
     """Seconds."""
 
     units: ClassVar[dict[str, float]] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "min": 60.0, "h": 3600.0, "d": 86400.0}
+    spellings: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(("sec", "secs", "second", "seconds", "sek", "sekunden"), "s"),
+        **dict.fromkeys(("msec", "millis", "milliseconds"), "ms"),
+        **dict.fromkeys(("m", "mins", "minute", "minutes", "minuten"), "min"),
+        **dict.fromkeys(("hr", "hrs", "hour", "hours", "std"), "h"),
+        **dict.fromkeys(("day", "days", "tage"), "d"),
+    }
     what: ClassVar[str] = "a duration"
     example: ClassVar[str] = "1s"
     __slots__ = ()
@@ -74,6 +92,7 @@ class Rate(_Quantity):
     """Hertz."""
 
     units: ClassVar[dict[str, float]] = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "mHz": 1e-3}
+    spellings: ClassVar[dict[str, str]] = {"hertz": "Hz", "khertz": "kHz", "/s": "Hz", "1/s": "Hz", "k": "kHz"}
     what: ClassVar[str] = "a rate"
     example: ClassVar[str] = "25.6kHz"
     __slots__ = ()
@@ -83,6 +102,7 @@ class Size(_Quantity):
     """Bytes."""
 
     units: ClassVar[dict[str, float]] = {"MB": 1e6, "kB": 1e3, "GB": 1e9, "B": 1.0, "MiB": 2.0**20, "KiB": 2.0**10, "GiB": 2.0**30}
+    spellings: ClassVar[dict[str, str]] = {"m": "MB", "g": "GB", "k": "kB", "bytes": "B", "byte": "B"}
     what: ClassVar[str] = "a size"
     example: ClassVar[str] = "512MB"
     __slots__ = ()

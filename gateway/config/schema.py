@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import re
 import types
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -95,15 +94,15 @@ class _Making:
         self.definitions["connection"] = self.mapping(Connection) | {"additionalProperties": True}
         for plugin in reversed(plugins.values()):
             own = [scheme for scheme in plugin.schemes if scheme in served]
-            pattern = rf"^({'|'.join(map(re.escape, own))}):"
-            name = f"machine on {plugin.name}"
+            pattern = rf"^({'|'.join(scheme.replace('.', '[.]') for scheme in own)}):"
+            name = f"machine-on-{plugin.name}"
             options = [*fields_of(plugin.link), *fields_of(plugin.unit)]
             machine = self.mapping(MachineSpec, plugin.unit, plugin.link, required=set(fields_of(MachineSpec)) - set(options))
             machine["properties"]["connect"] |= {"examples": [f"{scheme}:{'' if scheme == 'replay' else '//'}…" for scheme in own]}
             machine["properties"]["points"] = self._points([plugin])
             self.definitions[name] = machine
             choice = _switch("connect", pattern, {"$ref": f"#/definitions/{name}"}, choice)
-            line = f"connection of {plugin.name}"
+            line = f"connection-of-{plugin.name}"
             self.definitions[line] = self.mapping(Connection, plugin.link, required={"url"})
             lines = _switch("url", pattern, {"$ref": f"#/definitions/{line}"}, lines)
         root["properties"]["machines"] |= {"items": {"type": "object", **choice}}
@@ -113,8 +112,8 @@ class _Making:
         """Return the schema of a machine on a named connection, or without `connect:` yet: any driver's options."""
         machine = self.mapping(MachineSpec, *(plugin.unit for plugin in plugins), required=set(fields_of(MachineSpec)))
         machine["properties"]["points"] = self._points(plugins)
-        self.definitions["machine on a connection"] = machine
-        return {"$ref": "#/definitions/machine on a connection"}
+        self.definitions["machine-on-a-connection"] = machine
+        return {"$ref": "#/definitions/machine-on-a-connection"}
 
     def _points(self, plugins: list[Plugin]) -> Schema:
         kinds = [self.of(plugin.point) for plugin in plugins]
@@ -127,7 +126,8 @@ class _Making:
     def _field(self, field: msgspec.structs.FieldInfo) -> Schema:
         made = self.of(field.type)
         default = field.default
-        if default is not msgspec.NODEFAULT and type(default) in {str, int, float, bool} and default != "":
+        default = default.written if hasattr(default, "written") else default
+        if type(default) in {str, int, float, bool} and default != "":
             made = {**_wrapped(made), "default": default}
         return made
 

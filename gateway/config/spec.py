@@ -246,6 +246,13 @@ class Keep(Spec, frozen=True, kw_only=True):
     max: Annotated[Size, Meta(description="bytes on disk")] = Size(512e6)
     at_most: Annotated[Duration, Meta(description="older records are dropped, counted and told")] = Duration(30 * 86400)
 
+    def problems(self) -> Iterable[tuple[str, str]]:
+        """Yield what does not fit together."""
+        if self.max < 1e6:
+            yield "max", "must be at least 1MB"
+        if self.at_most <= 0:
+            yield "at_most", "must be longer than 0s"
+
 
 class Uplink(Spec, frozen=True, kw_only=True):
     """A broker and how records go there."""
@@ -260,8 +267,6 @@ class Uplink(Spec, frozen=True, kw_only=True):
         """Yield what does not fit together."""
         if self.batch <= 0:
             yield "batch", "must be longer than 0s"
-        if self.keep.max < 1e6:
-            yield "keep", "max must be at least 1MB"
         if self.tls != Tls() and not any(url.tls for url in self.broker):
             yield "tls", "certificates are given but no broker uses mqtts://"
 

@@ -48,7 +48,12 @@ def sentence(error: Exception, text: str, lines: list[str]) -> tuple[int, int, s
     if opened is not None and context in {"while scanning an alias", "while scanning an anchor"}:
         sign = "*" if "alias" in context else "&"
         return opened.line + 1, opened.column + 1, f"a value that begins with '{sign}' needs quotes: \"{sign}\""
+    if opened is not None and "simple key" in context:
+        return opened.line + 1, opened.column + 1, "this line is no 'key: value'; a colon and a space are missing"
     here = _text_at(lines, line, column)
+    if "node content" in problem and not here:
+        last = max((number for number, code in enumerate(lines) if code.strip()), default=0)
+        return last + 1, len(lines[last]) + 1, "the file ends in the middle; a value, or the bracket that closes one, is missing"
     if "mapping values are not allowed" in problem:
         return _colon(lines, line, column)
     for part, words in _SENTENCES:
@@ -68,7 +73,6 @@ def sentence(error: Exception, text: str, lines: list[str]) -> tuple[int, int, s
 _SENTENCES = (
     ("cannot start any token", "a value cannot begin with '{here}'; put it in quotes"),
     ("unknown escape character", "in double quotes a backslash begins an escape; use single quotes for a text with backslashes"),
-    ("could not find expected ':'", "a key needs ': ' behind it, a colon and a space"),
     ("expected ':'", "a key needs ': ' behind it, a colon and a space"),
     ("tab character", "a tab stands in the indentation; YAML wants spaces"),
     ("node content", "'{here}' cannot stand here: something is missing before it, or a text needs quotes"),
@@ -77,7 +81,7 @@ _SENTENCES = (
     ("chomping or indentation", "text behind '|' or '>' belongs on the next line, indented"),
     ("directive", "a line cannot begin with '%'; put the text in quotes"),
     ("incompatible YAML", "only YAML 1.x can be read; leave the %YAML line out"),
-    ("document start", "something stands behind the end of the document, or before its beginning"),
+    ("document start", "this line begins further left than the file does; align the lines of one level"),
     ("tag", "'!' begins a tag; put the text in quotes"),
 )
 

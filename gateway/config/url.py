@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Hashable
 from urllib.parse import unquote_to_bytes
@@ -18,6 +19,12 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.+-]*):(.*)", re.DOTALL)
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):(\d+)")
 _SCHEME_OF_PORT = {"4840": "opc.tcp", "502": "modbus-tcp"}
 _SERIAL = re.compile(r"/dev/|COM\d", re.IGNORECASE)
+
+
+@functools.cache
+def known_schemes() -> tuple[str, ...]:
+    """Return the URL schemes of all drivers; asked once, because it reads the metadata of every installed package."""
+    return schemes()
 
 
 class Url(Struct):
@@ -43,14 +50,14 @@ class Url(Struct):
 def is_url(text: str) -> bool:
     """Say whether a text is meant as a URL rather than as the name of a connection."""
     match = _SCHEME.match(text)
-    return "://" in text or bool(match and match[1] in schemes()) or bool(_HOST_PORT.fullmatch(text)) or text.startswith("/")
+    return "://" in text or bool(match and match[1] in known_schemes()) or bool(_HOST_PORT.fullmatch(text)) or text.startswith("/")
 
 
 def read_url(node: Scalar, found: Found) -> Url:
     """Read a URL and find its driver; everything that is wrong with it is reported to `found`."""
     text = str(node.value)
     match = _SCHEME.fullmatch(text)
-    if not match or (_HOST_PORT.fullmatch(text) and match[1] not in schemes()):
+    if not match or (_HOST_PORT.fullmatch(text) and match[1] not in known_schemes()):
         found.error(node, f"{quoted(text)} is not a URL of a device{_guess(text)}")
         return Url(node, "", "", {}, None, False)
     scheme, rest = match.groups()
@@ -83,7 +90,7 @@ def _guess(text: str) -> str:
 
 
 def _driver(url: Url, found: Found) -> Plugin | None:
-    known = schemes()
+    known = known_schemes()
     if url.scheme in known:
         return find(url.scheme)
     url.good = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Iterable
 
@@ -66,16 +67,22 @@ def quoted(value: object) -> str:
 
 def nearest(word: object, choices: Iterable[object]) -> str | None:
     """Return the choice that was probably meant, or None."""
-    known = [str(choice) for choice in choices]
-    wanted = str(word)
+    return _nearest(str(word), tuple(map(str, choices)))
+
+
+@functools.lru_cache(maxsize=1024)
+def _nearest(wanted: str, known: tuple[str, ...]) -> str | None:
     folded = {_fold(choice): choice for choice in reversed(known)}
     if same := folded.get(_fold(wanted)):
         return same
     for choice in _ELSEWHERE.get(_fold(wanted).replace("-", "_"), ()):
         if choice in known:
             return choice
-    close = difflib.get_close_matches(_fold(wanted), folded, 1, 0.65)
-    return folded[close[0]] if close else None
+    if close := difflib.get_close_matches(_fold(wanted), folded, 1, 0.65):
+        return folded[close[0]]
+    usual = {name: choice for name, targets in _ELSEWHERE.items() for choice in targets if choice in known}
+    close = difflib.get_close_matches(_fold(wanted).replace("-", "_"), usual, 1, 0.8)
+    return usual[close[0]] if close else None
 
 
 def listing(choices: Iterable[object]) -> str:
