@@ -72,9 +72,10 @@ class _Lane:
 
     def fill(self) -> list[Record]:
         """Return the batch to append: the one that failed before, else the next from what is pending."""
-        for pending in self.pending.values():
-            while pending and len(self.batch) < _BATCH and self.task is None:
-                self.batch.append(pending.popleft())
+        if not self.batch:
+            for pending in self.pending.values():
+                while pending and len(self.batch) < _BATCH:
+                    self.batch.append(pending.popleft())
         return self.batch
 
     def keep(self, passes: Callable[[Record], bool]) -> None:
