@@ -11,7 +11,7 @@ import difflib
 import importlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from importlib.metadata import entry_points
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -46,7 +46,11 @@ class LinkError(DeviceError):
 
 @runtime_checkable
 class Driver(Protocol):
-    """One connection; made unopened, opened once, closed once. After `close` or a `LinkError` it is thrown away."""
+    """One connection; made unopened, opened once, closed once. After `close` or a `LinkError` it is thrown away.
+
+    A driver may have two attributes more, which the status shows: `warnings`, sentences that stay true while it runs, and
+    `counters`, a struct of numbers about its line.
+    """
 
     async def open(self) -> None:
         """Connect.
@@ -89,11 +93,15 @@ class Streams(Protocol):
 
 
 class Finding(Struct, frozen=True):
-    """What a driver's offline check has to say about one machine: where (point name and key, both may be empty) and what."""
+    """What a driver's offline check has to say about one machine: where (point name and key, both may be empty) and what.
+
+    A `warning` is shown and does not stop the gateway.
+    """
 
     message: str
     point: str = ""
     key: str = ""
+    level: Literal["error", "warning"] = "error"
 
 
 class Plugin(Struct, frozen=True, kw_only=True):

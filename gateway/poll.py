@@ -81,6 +81,7 @@ class Poller:
         self._stopping = False
         self._flows: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._last_fault = ""
 
     # ── what supervise calls ──
 
@@ -123,8 +124,7 @@ class Poller:
             except DeviceError as error:
                 self._all_bad(error)
             except Exception as error:
-                log.exception("driver_fault", connection=self.link.url)
-                self._all_bad(LinkError(f"the driver failed: {error!r}", hint="this is a fault of the driver, please report it"))
+                self._all_bad(self._fault(error))
             finally:
                 await self._close()
             if self._clock.monotonic() - opened_s > STEADY_S:
@@ -177,8 +177,7 @@ class Poller:
             self._advance(watched, self._quarantine_s(watched))
             return
         except Exception as error:
-            log.exception("driver_fault", machine=watched.machine.name, connection=self.link.url)
-            self._bad(watched, DeviceError(f"the driver failed: {error!r}", hint="this is a fault of the driver, please report it"))
+            self._bad(watched, self._fault(error))
             self._advance(watched, max(LONGEST_BACKOFF_S, watched.machine.every_s))
             return
         watched.failures = 0
@@ -259,6 +258,14 @@ class Poller:
             watched.sink.scan(scan)
         except Exception:
             log.exception("record_fault", machine=watched.machine.name)
+
+    def _fault(self, error: Exception) -> DeviceError:
+        """Turn what a driver should not have raised into an error in words; its traceback is logged once."""
+        words = f"the driver failed: {error!r}"
+        if words != self._last_fault:
+            self._last_fault = words
+            log.error("driver_fault", connection=self.link.url, exc_info=error)
+        return DeviceError(words, hint="this is a fault of the driver, please report it")
 
     def _good(self, watched: Watched, stamp: Stamp) -> None:
         health = watched.health

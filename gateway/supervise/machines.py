@@ -8,7 +8,7 @@ from typing import Any
 from zlib import crc32
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from gateway import driver
 from gateway.clock import Clock
@@ -111,6 +111,7 @@ class Machines:
                 "took_ms": round(health.took_s * 1e3, 2),
                 "age_s": None if health.last is None else round((now.mono_ns - health.last.mono_ns) / 1e9, 3),
                 "since_s": None if health.since is None else round((now.mono_ns - health.since.mono_ns) / 1e9, 3),
+                "line": to_builtins(getattr(poller.driver, "counters", {})),
                 "warnings": [*getattr(poller.driver, "warnings", ()), *self._lines[name].condition.warnings],
             }
         return result

@@ -1,0 +1,102 @@
+"""`gateway status`: green, or a sentence that says what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.cli import main
+from gateway.cli.status import render, troubles
+
+
+def machine(**changes: Any) -> dict[str, Any]:
+    return {
+        "state": "good",
+        "error": "",
+        "hint": "",
+        "connection": "modbus-tcp://10.0.0.21:502",
+        "points": 2,
+        "every_s": 1.0,
+        "scans": 10,
+        "blocks": 0,
+        "missed": 0,
+        "errors": 0,
+        "took_ms": 3.2,
+        "age_s": 0.4,
+        "since_s": 10.0,
+        "warnings": [],
+        "latest": {"oil_temp": {"value": 41.9, "unit": "°C", "age_s": 1, "quality": "good", "reason": ""}},
+    } | changes
+
+
+def status(**changes: Any) -> dict[str, Any]:
+    return {
+        "version": "0.1.0",
+        "pid": 1,
+        "site": "muster",
+        "gateway": "hall-1",
+        "configuration": "/etc/retrofit-gateway/site.yaml",
+        "data": "/var/lib/retrofit-gateway",
+        "uptime_s": 7300.0,
+        "last_stop": "clean",
+        "clock": {"quality": "synced", "boot": "0"},
+        "stuck": [],
+        "machines": {"press-1": machine()},
+        "recipients": {
+            "cooperative": {
+                "outbox": {"waiting": 3, "used_bytes": 4096, "max_bytes": 512_000_000, "lost": 0, "oldest_wall_ns": None, "trouble": ""},
+                "door": {},
+                "uplink": {
+                    "connected": True,
+                    "broker": "mqtts://hub.coop.example",
+                    "last_error": "",
+                    "published_records": 77,
+                    "warnings": [],
+                },
+                "contract": "oil_temp of press-1",
+            }
+        },
+    } | changes
+
+
+def test_all_good_needs_nobody() -> None:
+    assert troubles(status()) == []
+    text = "\n".join(render(status(), points=True))
+    for part in ("● press-1", "up 2 h", "oil_temp = 41.9 °C", "connected to mqtts://hub.coop.example", "may have: oil_temp of press-1"):
+        assert part in text
+    assert all(len(line) <= 80 for line in render(status(), points=True))
+
+
+def test_a_bad_machine_comes_with_what_to_do() -> None:
+    bad = status(machines={"press-1": machine(state="bad", error="no answer within 1 s", hint="check power and cable", age_s=None)})
+    assert troubles(bad) == ["press-1: no answer within 1 s; check power and cable"]
+    text = "\n".join(render(bad, points=False))
+    assert "✗ press-1" in text
+    assert "→ check power and cable" in text
+
+
+def test_a_bad_point_shows_its_reason_not_a_number() -> None:
+    latest = {"oil_temp": {"value": None, "unit": "°C", "age_s": 1, "quality": "bad", "reason": "no sensor"}}
+    assert "oil_temp = bad: no sensor" in "\n".join(render(status(machines={"p": machine(latest=latest)}), points=True))
+
+
+def test_no_uplink_is_not_a_trouble() -> None:
+    alone = status(recipients={})
+    assert troubles(alone) == []
+    assert "everything stays here" in "\n".join(render(alone, points=False))
+
+
+def test_an_uplink_that_is_away_and_a_loop_that_stands_still_are() -> None:
+    away = status(stuck=["poll modbus-tcp://10.0.0.21:502"])
+    away["recipients"]["cooperative"]["uplink"] |= {"connected": False, "last_error": "the broker refused user and password"}
+    assert troubles(away) == [
+        "cooperative: the broker refused user and password",
+        "stands still: poll modbus-tcp://10.0.0.21:502",
+    ]
+
+
+def test_nobody_there_is_exit_3_and_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--data", str(tmp_path)]) == 3
+    assert "gateway run" in capsys.readouterr().err
