@@ -185,5 +185,5 @@ def last_words(log: Path) -> str:
         event = entry.pop("event")
     except (ValueError, KeyError, AttributeError, TypeError):
         return lines[-1].strip()
-    details = ", ".join(f"{key} {value}" for key, value in entry.items() if key not in {"level", "timestamp", "logger"})
+    details = ", ".join(f"{key} {value}" for key, value in entry.items() if key not in {"time", "level", "room"})
     return f"{event}: {details}" if details else str(event)

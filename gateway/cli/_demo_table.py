@@ -100,12 +100,12 @@ class Screen:
 
     def _title(self) -> RenderableType:
         title = Table.grid(expand=False)
-        title.add_column(width=2 * COLUMN - 16, no_wrap=True)
-        title.add_column(width=18, no_wrap=True, justify="right")
-        name = Text.assemble(
-            (f"{self._config.site} / {self._config.gateway}", "bold"), f"   {clock(time.monotonic() - self._started_s)}"
-        )
-        title.add_row(name, Text("Ctrl-C ends it", style="dim"))
+        legend = f"{self._signs.left} has left  {self._signs.kept} stays here   Ctrl-C ends it"
+        title.add_column(width=2 * COLUMN + 2 - len(legend), no_wrap=True, overflow="crop")
+        title.add_column(no_wrap=True)
+        since = clock(time.monotonic() - self._started_s)
+        name = Text.assemble((f"{self._config.site} / {self._config.gateway}", "bold"), f"   {since}")
+        title.add_row(name, Text(legend, style="dim"))
         return title
 
     def _machine(self, column: Text, name: str, status: dict[str, Any] | None) -> None:
@@ -164,13 +164,13 @@ class Screen:
         column.append(f" {self._signs.left if arrived else self._signs.kept}\n", "cyan" if arrived else "dim")
 
     def _foot(self, pid: int | None) -> list[RenderableType]:
-        board, signs = self._board, self._signs
+        board = self._board
         counts = f"{board.messages} messages, {board.records} records, {size(board.bytes)}"
         faults = f"lost {board.lost}, doubled {board.doubled}"
         published = Text.assemble(("  published ", "cyan"), (counts, "bold"), "  ")
         published.append(faults, "red bold" if board.lost or board.doubled else "dim")
-        legend = f"{signs.left} has left, {signs.kept} stays in the shop (share.yaml); logs in {self._folder}/"
-        gateway = Text(f"  gateway   {self.usage.words(pid) or 'starting'}; {legend}", style="dim", no_wrap=True, overflow="crop")
+        usage = self.usage.words(pid) or "starting"
+        gateway = Text(f"  gateway   {usage}; data and logs in {self._folder}/", style="dim", no_wrap=True, overflow="crop")
         return [published, gateway, self._look()]
 
     def _look(self) -> Text:

@@ -13,7 +13,6 @@ import contextlib
 import importlib.util
 import io
 import json
-import os
 import shutil
 import signal
 import sys
@@ -31,7 +30,7 @@ from gateway.config.quantity import Duration
 from gateway.config.spec import Config
 from gateway.control import NotRunning, request
 
-SUMMARY = "run a simulated shop with broker and gateway, and show what happens"
+SUMMARY = "run a simulated shop with a live table; needs no machine, broker or configuration"
 
 SITE = Path(__file__).resolve().parents[2] / "configs" / "demo" / "site.yaml"
 MARK = ".gateway-demo"
@@ -81,9 +80,6 @@ def run(args: argparse.Namespace) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
-    except BrokenPipeError:  # `gateway demo --json | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except DemoError as error:
         print(f"gateway demo: {error}", file=sys.stderr)
         return error.code
@@ -220,8 +216,8 @@ class Demo:
     def _farewell(self) -> str:
         board = self.board
         return (
-            f"{board.objects} readings and features of {len(board.machines())} machines in {board.messages} messages arrived at"
-            f" the broker; lost {board.lost}, doubled {board.doubled}. All processes have ended; data and logs: {self._folder}/"
+            f"{board.objects} readings and features of {len(board.machines())} machines arrived in {board.messages} messages;"
+            f" lost {board.lost}, doubled {board.doubled}.\nAll processes have ended; data and logs are in {self._folder}/"
         )
 
 

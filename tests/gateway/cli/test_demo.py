@@ -226,7 +226,7 @@ def test_only_a_folder_of_the_demo_is_wiped(tmp_path):
     [
         ("", "it said nothing"),
         ("Traceback …\nOSError: no\n\n", "OSError: no"),
-        ('{"event": "started"}\n{"event": "stuck", "level": "error", "loops": "poll", "timestamp": "1"}\n', "stuck: loops poll"),
+        ('{"event": "started"}\n{"event": "stuck", "level": "error", "loops": "poll", "time": "1"}\n', "stuck: loops poll"),
         ("[1]\n", "[1]"),
     ],
 )
