@@ -19,7 +19,7 @@ class Statistics(NamedTuple):
         maximum: largest sample.
     """
 
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody wants here
     mean: float
     rms: float
     peak: float

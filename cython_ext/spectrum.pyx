@@ -8,7 +8,7 @@ variable GATEWAY_KERNELS=baseline forces the plain one. `cython_ext.reference` s
 
 from cpython cimport array
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.math cimport M_PI, NAN, ceil, cos, fabs, floor, round, sqrt
+from libc.math cimport M_PI, cos, fabs, floor, sqrt
 from libc.string cimport memset
 
 cdef extern from "src/backend.h" nogil:

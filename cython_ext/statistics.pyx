@@ -39,11 +39,10 @@ def statistics(const float[::1] x):
     cdef long n = x.shape[0]
     cdef double shift, offset, mean, second, third, fourth, variance, rms, peak, crest, skewness, kurtosis
     cdef moments m
-    cdef bint avx2
+    cdef bint avx2 = backend_is_avx2()
     if n == 0:
         raise ValueError("no samples to take statistics of")
     with nogil:
-        avx2 = backend_is_avx2()
         shift = samples_sum(&x[0], min(n, <long>SHIFT_SAMPLES), avx2) / min(n, <long>SHIFT_SAMPLES)
         samples_moments(&x[0], n, shift, &m, avx2)
     if not isfinite(m.sums[3]):

@@ -28,15 +28,20 @@ INLINE void put(float *re, float *im, long at, point a) {
 }
 
 /* Every pass is the same two loops around its butterfly: over the points p, whose factors differ, and along the stride in vectors.
- * `from` and `to` are where input and output 0 of the butterfly stand, `in` and `out` the distances to the next ones. */
-#define PASS(radix_name, RADIX)                                                                                                   \
-    KERNEL void NAME(radix_name)(const fft_pass *pass, const float *restrict re, const float *restrict im, float *restrict to_re, \
-                                 float *restrict to_im) {                                                                         \
-        const long points = pass->length / RADIX, out = pass->stride, in = points * out;                                          \
-        const float *factor = pass->factors;                                                                                      \
-        for (long p = 0; p < points; p++, factor += 2 * (RADIX - 1))                                                              \
-            for (long q = 0; q < out; q += LANES)                                                                                 \
-                NAME(butterfly##RADIX)(re, im, out *p + q, in, to_re, to_im, RADIX *out *p + q, out, factor);                     \
+ * `from` and `to` are where input and output 0 of the butterfly stand, `in` and `out` the distances to the next ones.
+ * A stride of one vector is common and worth a loop of its own: the compiler then drops the inner one. */
+#define PASS(RADIX)                                                                                                           \
+    KERNEL void NAME(pass##RADIX)(const fft_pass *pass, const float *restrict re, const float *restrict im,                   \
+                                  float *restrict to_re, float *restrict to_im) {                                             \
+        const long points = pass->length / RADIX, out = pass->stride, in = points * out;                                      \
+        const float *factor = pass->factors;                                                                                  \
+        if (out == LANES)                                                                                                     \
+            for (long p = 0; p < points; p++, factor += 2 * (RADIX - 1))                                                      \
+                NAME(butterfly##RADIX)(re, im, LANES * p, in, to_re, to_im, RADIX * LANES * p, LANES, factor);                \
+        else                                                                                                                  \
+            for (long p = 0; p < points; p++, factor += 2 * (RADIX - 1))                                                      \
+                for (long q = 0; q < out; q += LANES)                                                                         \
+                    NAME(butterfly##RADIX)(re, im, out * p + q, in, to_re, to_im, RADIX * out * p + q, out, factor);          \
     }
 
 #define FROM const float *restrict re, const float *restrict im, long from, long in
@@ -82,12 +87,33 @@ INLINE void NAME(butterfly5)(FROM, TO) {
     put(to_re, to_im, to + 4 * out, times(sub(first, first_side), factor + 6));
 }
 
-PASS(pass2, 2)
-PASS(pass3, 3)
-PASS(pass4, 4)
-PASS(pass5, 5)
+/* The transform of eight points. */
+INLINE void NAME(eight)(const point *a, point *out) {
+    const float half_root = 0.70710678118654752f;
+    const point s0 = add(a[0], a[4]), s1 = add(a[1], a[5]), s2 = add(a[2], a[6]), s3 = add(a[3], a[7]);
+    const point d0 = sub(a[0], a[4]), d1 = sub(a[1], a[5]), d2 = turn(sub(a[2], a[6])), d3 = sub(a[3], a[7]);
+    /* even outputs: a four-point transform of the sums */
+    const point even = add(s0, s2), odd = add(s1, s3), straight = sub(s0, s2), turned = turn(sub(s1, s3));
+    out[0] = add(even, odd);
+    out[4] = sub(even, odd);
+    out[2] = add(straight, turned);
+    out[6] = sub(straight, turned);
+    /* odd outputs: one of the differences, turned by 0, 45, 90 and 135 degrees */
+    const point d45 = scaled((point){d1.re + d1.im, d1.im - d1.re}, half_root);
+    const point d135 = scaled((point){d3.im - d3.re, -d3.re - d3.im}, half_root);
+    const point both = add(d0, d2), gap = sub(d0, d2), diagonal = add(d45, d135), cross = turn(sub(d45, d135));
+    out[1] = add(both, diagonal);
+    out[5] = sub(both, diagonal);
+    out[3] = add(gap, cross);
+    out[7] = sub(gap, cross);
+}
 
-/* The last pass has one point, whose factors are all 1. */
+PASS(2)
+PASS(3)
+PASS(4)
+PASS(5)
+
+/* Last passes have one point, whose factors are all 1. An odd power of two ends with eight: a pass less through memory. */
 KERNEL void NAME(pass4_last)(const fft_pass *pass, const float *restrict re, const float *restrict im, float *restrict to_re,
                              float *restrict to_im) {
     const long gap = pass->stride;
@@ -98,6 +124,17 @@ KERNEL void NAME(pass4_last)(const fft_pass *pass, const float *restrict re, con
         put(to_re, to_im, q + gap, add(straight, turned));
         put(to_re, to_im, q + 2 * gap, sub(even, odd));
         put(to_re, to_im, q + 3 * gap, sub(straight, turned));
+    }
+}
+
+KERNEL void NAME(pass8_last)(const fft_pass *pass, const float *restrict re, const float *restrict im, float *restrict to_re,
+                             float *restrict to_im) {
+    const long gap = pass->stride;
+    for (long q = 0; q < gap; q += LANES) {
+        point a[8], out[8];
+        for (int k = 0; k < 8; k++) a[k] = get(re, im, q + k * gap);
+        NAME(eight)(a, out);
+        for (int k = 0; k < 8; k++) put(to_re, to_im, q + k * gap, out[k]);
     }
 }
 

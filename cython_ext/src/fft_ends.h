@@ -9,7 +9,7 @@ INLINE vec NAME(samples)(const float *x, const float *window, float mean, long a
     return window ? (v - mean) * load(window + at) : v;
 }
 
-/* Writes the columns v[0..7] as LANES rows of eight. */
+/* Writes the columns v[0..7] as LANES rows of eight, each row to its point. */
 INLINE void NAME(store_rows)(float *to, const vec *v) {
 #if LANES == 8
     const vec a0 = SHUFFLE(v[0], v[1], 0, 8, 1, 9, 4, 12, 5, 13), a1 = SHUFFLE(v[0], v[1], 2, 10, 3, 11, 6, 14, 7, 15);
@@ -20,14 +20,14 @@ INLINE void NAME(store_rows)(float *to, const vec *v) {
     const vec b2 = SHUFFLE(a1, a3, 0, 1, 8, 9, 4, 5, 12, 13), b3 = SHUFFLE(a1, a3, 2, 3, 10, 11, 6, 7, 14, 15);
     const vec b4 = SHUFFLE(a4, a6, 0, 1, 8, 9, 4, 5, 12, 13), b5 = SHUFFLE(a4, a6, 2, 3, 10, 11, 6, 7, 14, 15);
     const vec b6 = SHUFFLE(a5, a7, 0, 1, 8, 9, 4, 5, 12, 13), b7 = SHUFFLE(a5, a7, 2, 3, 10, 11, 6, 7, 14, 15);
-    store(to, SHUFFLE(b0, b4, 0, 1, 2, 3, 8, 9, 10, 11));
-    store(to + 8, SHUFFLE(b1, b5, 0, 1, 2, 3, 8, 9, 10, 11));
-    store(to + 16, SHUFFLE(b2, b6, 0, 1, 2, 3, 8, 9, 10, 11));
-    store(to + 24, SHUFFLE(b3, b7, 0, 1, 2, 3, 8, 9, 10, 11));
-    store(to + 32, SHUFFLE(b0, b4, 4, 5, 6, 7, 12, 13, 14, 15));
-    store(to + 40, SHUFFLE(b1, b5, 4, 5, 6, 7, 12, 13, 14, 15));
-    store(to + 48, SHUFFLE(b2, b6, 4, 5, 6, 7, 12, 13, 14, 15));
-    store(to + 56, SHUFFLE(b3, b7, 4, 5, 6, 7, 12, 13, 14, 15));
+    store(to + 8 * FFT_PAIR_OF_8(0), SHUFFLE(b0, b4, 0, 1, 2, 3, 8, 9, 10, 11));
+    store(to + 8 * FFT_PAIR_OF_8(1), SHUFFLE(b1, b5, 0, 1, 2, 3, 8, 9, 10, 11));
+    store(to + 8 * FFT_PAIR_OF_8(2), SHUFFLE(b2, b6, 0, 1, 2, 3, 8, 9, 10, 11));
+    store(to + 8 * FFT_PAIR_OF_8(3), SHUFFLE(b3, b7, 0, 1, 2, 3, 8, 9, 10, 11));
+    store(to + 8 * FFT_PAIR_OF_8(4), SHUFFLE(b0, b4, 4, 5, 6, 7, 12, 13, 14, 15));
+    store(to + 8 * FFT_PAIR_OF_8(5), SHUFFLE(b1, b5, 4, 5, 6, 7, 12, 13, 14, 15));
+    store(to + 8 * FFT_PAIR_OF_8(6), SHUFFLE(b2, b6, 4, 5, 6, 7, 12, 13, 14, 15));
+    store(to + 8 * FFT_PAIR_OF_8(7), SHUFFLE(b3, b7, 4, 5, 6, 7, 12, 13, 14, 15));
 #else
     for (int side = 0; side < 8; side += 4, v += 4) {
         const vec a0 = ZIP_LOW(v[0], v[1]), a1 = ZIP_HIGH(v[0], v[1]), a2 = ZIP_LOW(v[2], v[3]), a3 = ZIP_HIGH(v[2], v[3]);
@@ -43,30 +43,13 @@ INLINE void NAME(store_rows)(float *to, const vec *v) {
 INLINE void NAME(first_points)(const rfft_plan *plan, const float *x, const float *window, float mean, long p) {
     const fft_pass *pass = &plan->pass[0];
     const long points = pass->length / 8;
-    const float half_root = 0.70710678118654752f;
     point a[8], out[8];
     for (int k = 0; k < 8; k++) {
         const long at = 2 * (p + k * points);
         const vec low = NAME(samples)(x, window, mean, at), high = NAME(samples)(x, window, mean, at + LANES);
         a[k] = (point){EVEN(low, high), ODD(low, high)};
     }
-    const point s0 = add(a[0], a[4]), s1 = add(a[1], a[5]), s2 = add(a[2], a[6]), s3 = add(a[3], a[7]);
-    const point d0 = sub(a[0], a[4]), d1 = sub(a[1], a[5]), d2 = turn(sub(a[2], a[6])), d3 = sub(a[3], a[7]);
-    /* even outputs: a four-point transform of the sums */
-    const point even = add(s0, s2), odd = add(s1, s3), straight = sub(s0, s2), turned = turn(sub(s1, s3));
-    out[0] = add(even, odd);
-    out[4] = sub(even, odd);
-    out[2] = add(straight, turned);
-    out[6] = sub(straight, turned);
-    /* odd outputs: one of the differences, turned by 0, 45, 90 and 135 degrees */
-    const point d45 = scaled((point){d1.re + d1.im, d1.im - d1.re}, half_root);
-    const point d135 = scaled((point){d3.im - d3.re, -d3.re - d3.im}, half_root);
-    const point both = add(d0, d2), gap = sub(d0, d2), diagonal = add(d45, d135), cross = turn(sub(d45, d135));
-    out[1] = add(both, diagonal);
-    out[5] = sub(both, diagonal);
-    out[3] = add(gap, cross);
-    out[7] = sub(gap, cross);
-
+    NAME(eight)(a, out);
     vec re[8] = {out[0].re}, im[8] = {out[0].im};
     for (int j = 1; j < 8; j++) {
         const float *row = pass->factors + 2 * (j - 1) * points + p;

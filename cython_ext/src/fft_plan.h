@@ -14,6 +14,8 @@
 #define FFT_MAX_PASSES 32
 #define FFT_ALIGNMENT 64
 #define FFT_FIRST_RADIX 8
+/* the pair of samples that lane i of eight holds after they were taken apart */
+#define FFT_PAIR_OF_8(i) (((i) & 1) | ((i) & 2) << 1 | ((i) & 4) >> 1)
 
 typedef struct fft_pass fft_pass;
 typedef struct rfft_plan rfft_plan;
@@ -32,7 +34,8 @@ struct rfft_plan {
     long n;    /* real samples */
     long half; /* complex points */
     int count;
-    int begin; /* passes that `first` has done already: 1 or 0 */
+    int first_lanes; /* of the radix-8 pass that takes the samples apart, too; 0: the length does not allow it */
+    int begin;       /* passes that `first` has done already: 1 or 0 */
     fft_pass pass[FFT_MAX_PASSES];
     float *re[2], *im[2];
     float *cosine, *sine; /* of 2 pi k / n, to split the bins */
@@ -51,13 +54,15 @@ static void fft_factor(long k, long n, float *re, float *im) {
     *im = (float)sin(angle);
 }
 
-/* Factors of the vector first pass: per output j = 1..7 a row of real and a row of imaginary parts over the points p. */
-static void fft_factors_in_rows(fft_pass *pass) {
+/* Factors of the vector first pass: per output j = 1..7 a row of real and a row of imaginary parts over the points, in the order
+ * in which the lanes hold them (FFT_PAIR_OF_8). */
+static void fft_factors_in_rows(fft_pass *pass, int lanes) {
     const long points = pass->length / pass->radix;
     for (int j = 1; j < pass->radix; j++)
-        for (long p = 0; p < points; p++) {
+        for (long at = 0; at < points; at++) {
+            const long p = lanes == 8 ? (at & ~7L) + FFT_PAIR_OF_8(at & 7) : at;
             float *row = pass->factors + 2 * (j - 1) * points;
-            fft_factor(p * j, pass->length, row + p, row + points + p);
+            fft_factor(p * j, pass->length, row + at, row + points + at);
         }
 }
 
@@ -72,6 +77,7 @@ static void fft_factors_by_point(fft_pass *pass) {
 static int fft_next_radix(long length) {
     if (length % 5 == 0) return 5;
     if (length % 3 == 0) return 3;
+    if (length == 8) return 8;
     return length % 4 == 0 ? 4 : 2;
 }
 
@@ -123,7 +129,7 @@ static int fft_allocate(rfft_plan *plan) {
     fft_lay_out(plan, plan->memory);
     for (int i = 0; i < plan->count; i++)
         if (i < plan->begin)
-            fft_factors_in_rows(&plan->pass[i]);
+            fft_factors_in_rows(&plan->pass[i], plan->first_lanes);
         else
             fft_factors_by_point(&plan->pass[i]);
     for (long k = 0; k <= plan->half / 2; k++) {

@@ -71,12 +71,13 @@ static void rfft_take_apart(const rfft_plan *plan, const float *x, const float *
 #include "lanes_end.h"
 #endif
 
-#define RUNS(build) {[2] = fft_pass2_##build, [3] = fft_pass3_##build, [4] = fft_pass4_##build, [5] = fft_pass5_##build, [8] = fft_pass4_last_##build}
+#define LAST_4 9
+#define RUNS(build) {[2] = fft_pass2_##build, [3] = fft_pass3_##build, [4] = fft_pass4_##build, [5] = fft_pass5_##build, [8] = fft_pass8_last_##build, [LAST_4] = fft_pass4_last_##build}
 
 /* The pass of the widest build that the stride fills. */
 static fft_run *fft_choose(const fft_pass *pass, int avx2) {
     static fft_run *const scalar[] = RUNS(scalar), *const baseline[] = RUNS(baseline);
-    const int which = pass->radix == 4 && pass->length == 4 ? 8 : pass->radix;
+    const int which = pass->radix == 4 && pass->length == 4 ? LAST_4 : pass->radix;
 #if HAVE_AVX2_BUILD
     static fft_run *const wide[] = RUNS(avx2);
     if (avx2 && pass->stride % 8 == 0) return wide[which];
@@ -86,16 +87,24 @@ static fft_run *fft_choose(const fft_pass *pass, int avx2) {
 }
 
 #undef RUNS
+#undef LAST_4
+
+/* Eight lanes need whole vectors, for they hold their points in another order; four may overlap at the end. */
+static int fft_first_lanes(long half, int avx2) {
+    const long points = half / FFT_FIRST_RADIX;
+    if (half % FFT_FIRST_RADIX || points < 4) return 0;
+    return avx2 && points % 8 == 0 ? 8 : 4;
+}
 
 static void rfft_choose_build(rfft_plan *plan, int avx2) {
     for (int i = plan->begin; i < plan->count; i++) plan->pass[i].run = fft_choose(&plan->pass[i], avx2);
-    plan->first = plan->begin ? fft_first_baseline : rfft_take_apart;
+    plan->first = plan->first_lanes ? fft_first_baseline : rfft_take_apart;
     plan->bins = fft_bins_baseline;
     plan->power = fft_power_baseline;
     plan->add_up = fft_add_up_baseline;
 #if HAVE_AVX2_BUILD
     if (avx2) {
-        if (plan->begin) plan->first = fft_first_avx2;
+        if (plan->first_lanes == 8) plan->first = fft_first_avx2;
         plan->bins = fft_bins_avx2;
         plan->power = fft_power_avx2;
         plan->add_up = fft_add_up_avx2;
@@ -110,12 +119,12 @@ static void rfft_free(rfft_plan *plan) {
 
 /* Returns NULL when there is no memory; n must be even and of the factors 2, 3, 5. */
 static rfft_plan *rfft_new(long n, int avx2) {
-    const int lanes = avx2 ? 8 : 4;
     rfft_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return NULL;
     plan->n = n;
     plan->half = n / 2;
-    plan->begin = plan->half % FFT_FIRST_RADIX == 0 && plan->half / FFT_FIRST_RADIX >= lanes;
+    plan->first_lanes = fft_first_lanes(plan->half, avx2);
+    plan->begin = plan->first_lanes > 0;
     fft_list_passes(plan);
     if (!fft_allocate(plan)) {
         rfft_free(plan);
