@@ -1,0 +1,172 @@
+"""The line itself: pymodbus as transport for TCP and serial ports, and what failed about it in words."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from pymodbus.transport import CommParams, CommType, ModbusProtocol
+
+from drivers.modbus.spec import ModbusLink
+from gateway.config.spec import Link
+from gateway.driver import LinkError
+from gateway.model import Reason
+
+_KEEPALIVE_IDLE_S = 15
+_KEEPALIVE_EVERY_S = 5
+_KEEPALIVE_COUNT = 3
+_GROUP_CURE = "sudo usermod -aG dialout $USER, then log in again"
+
+
+class Line(ModbusProtocol):
+    """Bytes out, bytes in; opened once, never reconnected by itself.
+
+    `received` gets every chunk as it comes, `lost` is called once when the line goes away by itself. pymodbus's own reconnect
+    is off and its `connect` is not used: it hides what failed.
+    """
+
+    def __init__(self, link: Link, received: Callable[[bytes], None], lost: Callable[[LinkError], None]) -> None:
+        options: ModbusLink = link.options
+        self.url = link.url
+        self.serial = link.address.startswith("/")
+        self.place = link.address
+        self._options = options
+        self._received = received
+        self._lost = lost
+        self._connected = asyncio.Event()
+        super().__init__(_params(link), is_server=False)
+
+    @property
+    def byte_s(self) -> float:
+        """Seconds one byte takes on a serial line, start, parity and stop bits included; 0 on TCP."""
+        if not self.serial:
+            return 0.0
+        params = self.comm_params
+        return (1 + params.bytesize + (params.parity != "N") + params.stopbits) / params.baudrate
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            LinkError: nobody is there, or it refuses; message and hint name the host and port, or the serial port.
+        """
+        limit = self._options.connect_timeout
+        try:
+            await asyncio.wait_for(self.call_create(), limit)
+        except TimeoutError:
+            hint = "check the address, the network cable and whether the device is on"
+            raise LinkError(f"{self.place} does not answer within {limit:g} s", hint=hint, reason=Reason.TIMEOUT) from None
+        except OSError as error:
+            raise _serial_trouble(self.place, error) if self.serial else _tcp_trouble(self.place, error) from None
+        await self._connected.wait()  # a serial transport reports itself one turn of the loop later
+
+    def callback_connected(self) -> None:
+        """Take note that the transport is there; `open` has been waiting for it."""
+        if not self.serial:
+            _set_options(self.transport.get_extra_info("socket"), self._options)
+        self._connected.set()
+
+    def callback_disconnected(self, exc: Exception | None) -> None:
+        """Tell that the line went away by itself."""
+        if self.serial:
+            hint = f"is the adapter still plugged in? {_present_ports()}"
+            self._lost(LinkError(f"serial port {self.place} went away", hint=hint))
+        else:
+            why = f" ({exc})" if exc else ""
+            self._lost(
+                LinkError(
+                    f"{self.place} closed the connection{why}",
+                    hint="many devices allow only one connection: is another program connected?",
+                )
+            )
+
+    def callback_new_connection(self) -> ModbusProtocol:
+        """Unused: a client never listens."""
+        raise NotImplementedError
+
+    def callback_data(self, data: bytes, addr: tuple[str, int] | None = None) -> int:
+        """Hand every byte on; the exchange keeps what is not complete yet."""
+        self._received(data)
+        return len(data)
+
+
+def _params(link: Link) -> CommParams:
+    options: ModbusLink = link.options
+    params = CommParams(comm_name=link.url, reconnect_delay=0.0, timeout_connect=float(options.connect_timeout))
+    if link.address.startswith("/"):
+        params.comm_type = CommType.SERIAL
+        params.host = link.address
+        params.baudrate = options.baud or 19200
+        params.bytesize = options.data or 8
+        params.parity = options.parity or "E"
+        params.stopbits = options.stop or 1
+        params.handle_local_echo = options.echo
+    else:
+        host, port = link.address.rsplit(":", 1)
+        params.comm_type = CommType.TCP
+        params.host, params.port = host.strip("[]"), int(port)
+    return params
+
+
+def _set_options(sock: socket.socket, options: ModbusLink) -> None:
+    """Send at once, and notice within a minute that the other end is gone, also when nothing is under way."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_EVERY_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_COUNT)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(max(5.0, 3 * options.timeout) * 1000))
+
+
+def _tcp_trouble(place: str, error: OSError) -> LinkError:
+    host, port = place.rsplit(":", 1)
+    if isinstance(error, ConnectionRefusedError):
+        return LinkError(
+            f"{place} refuses the connection",
+            hint=f"the host is there, but nothing listens on port {port}: is Modbus switched on in the device?",
+            reason=Reason.REFUSED,
+        )
+    if isinstance(error, socket.gaierror):
+        return LinkError(f"the name {host} is not known", hint="check the spelling, or write the IP address")
+    if error.errno in {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN}:
+        return LinkError(
+            f"{place} cannot be reached ({error.strerror})",
+            hint="check the IP address, the network cable, and that both are in the same network (ip route)",
+            reason=Reason.NO_PATH,
+        )
+    return LinkError(f"{place} cannot be connected ({error.strerror or error})", hint="check the address, the cable and the device")
+
+
+def _serial_trouble(port: str, error: OSError) -> LinkError:
+    """Say what is wrong with a serial port; pyserial's exceptions are OSErrors that keep the cause only in `errno`."""
+    code = error.errno
+    if code in {errno.EACCES, errno.EPERM}:
+        return LinkError(
+            f"serial port {port}: no permission",
+            hint=f"the user must be in the group dialout: {_GROUP_CURE}",
+            reason=Reason.REFUSED,
+        )
+    if code in {errno.ENOENT, errno.ENXIO, errno.ENODEV} or not Path(port).exists():
+        return LinkError(
+            f"serial port {port} does not exist",
+            hint=f"{_present_ports()}; plug the adapter in; the user must be in the group dialout: {_GROUP_CURE}",
+        )
+    if code in {errno.EBUSY, errno.EAGAIN} or "lock" in str(error):
+        return LinkError(
+            f"serial port {port} is used by another program", hint=f"find it with: fuser -v {port}", reason=Reason.REFUSED
+        )
+    if code == errno.ENOTTY or "configure port" in str(error):
+        return LinkError(f"{port} is no serial port, or cannot do these settings ({error})", hint=_present_ports())
+    return LinkError(f"serial port {port} cannot be opened ({error})", hint=_present_ports())
+
+
+def _present_ports() -> str:
+    """Name the serial ports of this computer, by the names that stay when ports are swapped where there are such."""
+    from serial.tools import list_ports
+
+    by_id = {str(path.resolve()): str(path) for path in sorted(Path("/dev/serial/by-id").glob("*"))}
+    ports = [by_id.get(str(Path(port.device).resolve()), port.device) for port in list_ports.comports()]
+    return f"present: {', '.join(sorted(ports))}" if ports else "no serial port is present"

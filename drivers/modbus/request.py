@@ -1,0 +1,59 @@
+"""One question to a unit, and the form its answer must have."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from msgspec import Struct
+
+from drivers.modbus.address import LAST_ADDRESS, TABLES
+
+FUNCTIONS: Final = {table.function: name for name, table in TABLES.items()}
+"""Table by function code."""
+
+REGISTER_FUNCTIONS: Final = frozenset({3, 4})
+MAX_COUNT: Final = {1: 2000, 2: 2000, 3: 125, 4: 125}
+"""Most items one request may ask for, by function code."""
+
+
+class Request(Struct, frozen=True, gc=False):
+    """A read of `count` registers or bits from wire address `address`; its answer carries `size` data bytes."""
+
+    unit: int
+    function: int
+    address: int
+    count: int
+
+    @property
+    def size(self) -> int:
+        """Number of data bytes in the answer."""
+        return 2 * self.count if self.function in REGISTER_FUNCTIONS else (self.count + 7) // 8
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """What tells two answers of one unit apart on a bus: function code and number of data bytes."""
+        return self.function, self.size
+
+    @property
+    def pdu(self) -> bytes:
+        """The request without unit and checksum."""
+        return struct.pack(">BHH", self.function, self.address, self.count)
+
+    def wider(self) -> Request | None:
+        """Return the same read with a longer answer, None where the table or the protocol ends.
+
+        It is longer by two registers where whole 32-bit values seem to be read, since some meters refuse half a value.
+        """
+        step = 8 if self.function not in REGISTER_FUNCTIONS else 2 if self.count % 2 == 0 else 1
+        if self.count + step > MAX_COUNT[self.function] or self.address + self.count + step > LAST_ADDRESS + 1:
+            return None
+        return Request(self.unit, self.function, self.address, self.count + step)
+
+    def __str__(self) -> str:
+        """Return unit, table, both countings and count: `unit 7: holding 40017 (wire 16), 4 registers`."""
+        digit = TABLES[FUNCTIONS[self.function]].digit
+        manual = f"{digit}{self.address + 1:0{4 if self.address < 9999 else 5}d}"
+        noun = "register" if self.function in REGISTER_FUNCTIONS else "bit"
+        plural = "s" if self.count > 1 else ""
+        return f"unit {self.unit}: {FUNCTIONS[self.function]} {manual} (wire {self.address}), {self.count} {noun}{plural}"

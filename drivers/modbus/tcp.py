@@ -1,0 +1,80 @@
+"""Modbus TCP: a transaction id ties every answer to its request, so a late one is recognised and dropped."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from pymodbus.framer import FramerSocket
+from pymodbus.pdu import DecodePDU
+
+from drivers.modbus.errors import Damaged
+from drivers.modbus.exchange import Exchange, Flight
+from drivers.modbus.request import Request
+from gateway.clock import Clock
+from gateway.config.spec import Link
+from gateway.driver import LinkError
+from gateway.model import Reason
+
+_HEADER: Final = 8
+_LONGEST: Final = 254
+_EXCEPTION: Final = 0x80
+_REMEMBERED: Final = 64
+
+
+class TcpExchange(Exchange):
+    """Exchange over MBAP frames. An answer with another transaction id, also with 0, is dropped and counted."""
+
+    line_can_damage = False
+    _framer = FramerSocket(DecodePDU(is_server=False))
+    _tid = 0
+    _rest_of_frame = b""
+
+    def __init__(self, link: Link, clock: Clock) -> None:
+        super().__init__(link, clock)
+        self._open: deque[int] = deque(maxlen=_REMEMBERED)
+
+    def _left_open(self, flight: Flight) -> None:
+        self._open.append(flight.tid)
+
+    async def _ask(self, request: Request) -> bytes:
+        if self._pause:
+            await self._rest(self._pause)
+        self._tid = self._tid % 0xFFFF + 1
+        return await self._fly(request, self._framer.encode(request.pdu, request.unit, self._tid), self._timeout, self._tid)
+
+    def _received(self, data: bytes) -> None:
+        self._silent = 0
+        data = self._rest_of_frame + data if self._rest_of_frame else data
+        while len(data) >= _HEADER:
+            length = data[4] << 8 | data[5]
+            if data[2] or data[3] or not 2 <= length <= _LONGEST:
+                self.counters.garbage += len(data)
+                hint = "something else than Modbus TCP answers on this port; for RTU over TCP write modbus-rtu://"
+                self._gone(LinkError(f"{self.line.place} sent bytes that are no Modbus TCP", hint=hint, reason=Reason.BAD_ANSWER))
+                return
+            used, unit, tid, pdu = self._framer.decode(data)
+            if not used:
+                break
+            data = data[used:]
+            self._frame(unit, tid, pdu)
+        self._rest_of_frame = data
+
+    def _frame(self, unit: int, tid: int, pdu: bytes) -> None:
+        flight = self._flight
+        if flight is None or tid != flight.tid:
+            if tid in self._open:
+                self._open.remove(tid)
+                self.counters.late += 1
+            else:
+                self.counters.foreign += 1
+            return
+        request = flight.request
+        if unit != request.unit:
+            self._fail(Damaged(f"{request}: unit {unit} answered instead", hint=f"if that is the right one, set unit: {unit}"))
+        elif pdu[0] == request.function | _EXCEPTION and len(pdu) == 2:
+            self._refuse(pdu[1])
+        elif pdu[0] != request.function or len(pdu) != request.size + 2 or pdu[1] != request.size:
+            self._fail(Damaged(f"{request}: the answer has another form ({len(pdu)} bytes, function {pdu[0]}) than was asked for"))
+        else:
+            self._land(pdu[2:])
