@@ -1,0 +1,182 @@
+"""The history: latest values in memory, a bounded ring on disk, and never a reason to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from itertools import pairwise
+
+import pytest
+import structlog
+
+from gateway.clock import ManualClock
+from gateway.history import History
+from gateway.model import Event, Feature, Log, Reading, Severity, Stamp, Tombstone
+from tests.waiting import until
+
+T0 = 1_700_000_000_000_000_000
+
+
+def stamp(second=0):
+    return Stamp(T0 + second * 1_000_000_000, 1, "b" * 32)
+
+
+def reading(value, second=0, point="p", machine="m"):
+    return Reading(machine=machine, point=point, value=value, stamp=stamp(second))
+
+
+@pytest.fixture
+async def make(tmp_path):
+    made = []
+
+    def make(name="history.db", **options):
+        history = History(tmp_path / name, **{"clock": ManualClock()} | options)
+        made.append(history)
+        return history
+
+    yield make
+    for history in made:
+        await history.close()
+
+
+async def values(history, *args, **options):
+    return [record.value for record in await history.query("m", "p", *args, **options)]
+
+
+async def test_the_latest_value_of_every_point_is_at_hand(make):
+    history = make()
+    feature = Feature(machine="m", point="vibration.rms", value=2.0, stamp=stamp())
+    event = Event(machine="m", point="p", kind="limit", severity=Severity.ALARM, before="ok", after="high", stamp=stamp())
+    tombstone = Tombstone(lost=Log.READING, first=1, last=2, count=2, stamp=stamp())
+    history.add([reading(1), reading(7, machine="n"), feature, reading(3), event, tombstone])
+    assert history.latest() == [reading(3), reading(7, machine="n"), feature]
+    assert history.events() == [event]
+    history.forget("n")
+    assert history.latest() == [reading(3), feature]
+    history.add([reading(9, machine="n")])
+    assert len(history.latest()) == 3
+
+
+async def test_a_query_joins_disk_and_memory_in_order_without_doubles(make):
+    history = make()
+    for batch in range(5):
+        history.add([reading(10 * batch + i, second=10 * batch + i) for i in range(10)])
+        history.add([reading("other", point="q")])
+        if batch < 4:
+            await history.flush()
+    assert await values(history) == list(range(50))
+    assert await values(history, limit=15) == list(range(35, 50))
+    assert await values(history, T0 + 25 * 1_000_000_000) == list(range(25, 50))
+    assert await values(history, T0 + 25 * 1_000_000_000, limit=3) == [47, 48, 49]
+    assert await values(history, limit=0) == []
+    assert await history.query("m", "unknown") == []
+
+
+async def test_a_query_while_a_batch_is_being_written_sees_every_record_once(make):
+    history = make()
+    for i in range(30):
+        history.add([reading(i, second=i)])
+        got, _ = await asyncio.gather(values(history), history.flush())
+        assert got == list(range(i + 1))
+
+
+async def test_it_writes_in_batches_on_time_and_beats_all_the_while(make):
+    clock = ManualClock()
+    beats = []
+    history = make(clock=clock, commit_every_s=30)
+    task = asyncio.create_task(history.run(lambda: beats.append(clock.monotonic())))
+    history.add([reading(1)])
+    await until(lambda: (clock.advance(0.5), len(beats) >= 10)[1])
+    assert history.status()["pending"] == 1, "spares the flash"
+    await until(lambda: (clock.advance(0.5), history.status()["pending"] == 0)[1])
+    assert max(after - before for before, after in pairwise(beats)) < 5
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def test_many_records_do_not_wait_for_their_time(make):
+    clock = ManualClock()
+    history = make(clock=clock, commit_every_s=3600, pending=500)
+    task = asyncio.create_task(history.run(lambda: None))
+    history.add([reading(i) for i in range(500)])
+    await until(lambda: (clock.advance(0.5), history.status()["pending"] == 0)[1])
+    task.cancel()
+    await asyncio.wait({task})
+    assert len(await values(history)) == 500
+
+
+async def test_it_is_there_after_a_restart(make):
+    history = make()
+    history.add([reading(i, second=i) for i in range(5)])
+    await history.close()
+    history = make()
+    history.add([reading(5, second=5)])
+    assert await values(history) == [0, 1, 2, 3, 4, 5]
+    assert history.latest() == [reading(5, second=5)], "only what was measured since the start is a latest value"
+
+
+async def test_the_ring_is_bounded_and_keeps_the_youngest(make, tmp_path):
+    limit = 300_000
+    noise = random.Random(5)  # does not compress
+    history = make(max_bytes=limit)
+    for batch in range(60):
+        history.add([reading([60 * batch + i, noise.randbytes(100)], second=batch) for i in range(60)])
+        await history.flush()
+        assert history.status()["used_bytes"] <= limit
+    await history.close()
+    assert (tmp_path / "history.db").stat().st_size < 1.3 * limit
+    history = make(max_bytes=limit)
+    kept = [number for number, _ in await values(history, limit=100_000)]
+    assert 1000 < len(kept) < 3000
+    assert kept == list(range(3600 - len(kept), 3600)), "the youngest, in order, without a hole"
+
+
+async def test_trouble_on_the_disk_keeps_memory_says_so_once_and_heals(make, tmp_path):
+    (tmp_path / "in-the-way").write_text("")
+    with structlog.testing.capture_logs() as logs:
+        history = make("in-the-way/history.db", pending=10)
+        for i in range(25):
+            history.add([reading(i, second=i)])
+            await history.flush()
+        assert "in-the-way" in history.status()["trouble"]
+        assert await values(history) == list(range(15, 25))
+        assert history.latest() == [reading(24, second=24)]
+        (tmp_path / "in-the-way").unlink()
+        await history.flush()
+        assert history.status()["trouble"] == ""
+        assert history.status()["pending"] == 0
+    assert [line["event"] for line in logs] == ["history_failed", "history_recovered"]
+    assert await values(history) == list(range(15, 25))
+
+
+async def test_a_damaged_file_is_set_aside(make, tmp_path):
+    (tmp_path / "history.db").write_bytes(b"no database" * 1000)
+    history = make()
+    history.add([reading(1)])
+    await history.flush()
+    assert await values(history) == [1]
+    assert "history.db.broken-1" in history.status()["trouble"]
+
+
+async def test_a_damaged_chunk_costs_only_itself(make):
+    history = make()
+    for i in range(3):
+        history.add([reading(i)])
+        await history.flush()
+    await history._in_thread(lambda: history._file._db.execute("UPDATE chunk SET payload = x'00' WHERE id = 2"))
+    assert await values(history) == [0, 2]
+
+
+async def test_a_value_without_stored_form_costs_only_itself(make):
+    history = make()
+    history.add([reading(1), reading(2**70), reading(3)])
+    await history.flush()
+    assert history.status()["trouble"] == ""
+    assert await values(history) == [1, 3]
+
+
+async def test_closing_twice_is_fine_and_unused_it_makes_no_file(make, tmp_path):
+    history = make()
+    await history.close()
+    await history.close()
+    assert not (tmp_path / "history.db").exists()
