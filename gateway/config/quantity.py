@@ -8,6 +8,7 @@ bool) and raises ValueError with a sentence for the user: what is wrong and what
 from __future__ import annotations
 
 import math
+import math
 import re
 from typing import Any, ClassVar, Self
 
@@ -28,7 +29,7 @@ class _Quantity(float):
         """Read `<number><unit>`.
 
         Raises:
-            ValueError: the unit is missing or unknown, or the number is negative.
+            ValueError: the unit is missing or unknown, or the number is negative or too large.
         """
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueError(f"expected {cls.what} such as '{cls.example}'")
