@@ -59,10 +59,10 @@ def test_an_event_is_one_json_line_with_time_level_and_event_first(capsys):
 def test_the_level_filters_and_setup_can_be_called_again(capsys):
     log = get("poll")
     setup(level="warning")
-    log.info("machine_started")
+    log.info("machine_recovered")
     assert lines(capsys) == []
     setup(level="debug")
-    log.debug("machine_started")
+    log.debug("machine_recovered")
     assert [line["level"] for line in lines(capsys)] == ["debug"]
 
 
@@ -91,7 +91,7 @@ def test_an_exception_stands_in_the_line_as_text(capsys):
     try:
         raise RuntimeError("the bus is gone")
     except RuntimeError:
-        get("poll").exception("task_failed")
+        get("poll").exception("driver_fault")
     (line,) = lines(capsys)
     assert "RuntimeError: the bus is gone" in line["exception"]
     assert "Traceback" in line["exception"]
@@ -129,7 +129,7 @@ def everything_that_prints(secret: str) -> None:
     try:
         raise ConnectionError(f"bad password {secret!r} for {secret}")
     except ConnectionError:
-        log.exception("task_failed")
+        log.exception("driver_fault")
         logging.getLogger("aiomqtt").exception("failed with %s", secret)
     logging.getLogger("pymodbus.logging").error("sent %r", secret.encode())
     warnings.warn(f"deprecated {secret}", UserWarning, stacklevel=1)
@@ -212,7 +212,7 @@ def test_what_cannot_be_shown_never_raises(capsys):
     loop: list = []
     loop.append(loop)
     odd = type("Odd", (), {"__repr__": lambda _: 1 / 0})()
-    get("poll").warning("task_failed", odd=odd, loop=loop, huge=2**80, nan=float("nan"), name="\udcff", raw=b"\xff", kind=EVENTS)
+    get("poll").warning("driver_fault", odd=odd, loop=loop, huge=2**80, nan=float("nan"), name="\udcff", raw=b"\xff", kind=EVENTS)
     (line,) = lines(capsys)
     assert line["odd"] == "<Odd>"
     assert line["huge"] == str(2**80)
