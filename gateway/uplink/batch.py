@@ -64,7 +64,9 @@ def topic(site: str, gateway: str) -> str:
     return f"coop/{site}/{gateway}/up/batch"
 
 
-def encode(site: str, gateway: str, records: Iterable[Sequenced], *, max_payload: int = MAX_PAYLOAD) -> list[Message]:
+def encode(
+    site: str, gateway: str, records: Iterable[Sequenced], *, max_payload: int = MAX_PAYLOAD, largest_value: int = MAX_PAYLOAD
+) -> list[Message]:
     """Return messages with all the records, in order within each log; never fails.
 
     Times are kept to the µs. A float that is not finite, or a value JSON cannot hold, becomes null with quality bad.
@@ -73,32 +75,31 @@ def encode(site: str, gateway: str, records: Iterable[Sequenced], *, max_payload
         site: the member.
         gateway: the gateway.
         records: records with their keys, in order of seq within each log and epoch.
-        max_payload: bytes a payload may have; a value that alone is larger is replaced by null, quality bad.
+        max_payload: bytes a payload may have; a larger one is split, down to one record.
+        largest_value: bytes the payload of one record may have; above, its value is replaced by null, quality bad.
     """
     runs: dict[tuple[Log, str], list[Sequenced]] = {}
     for item in records:
         runs.setdefault((item.log, item.epoch), []).append(item)
     messages: list[Message] = []
     for run in runs.values():
-        _split(site, gateway, run, max_payload, messages)
+        _split(site, gateway, run, (max_payload, largest_value), messages)
     return messages
 
 
-def _split(site: str, gateway: str, run: Sequence[Sequenced], max_payload: int, messages: list[Message]) -> None:
+def _split(site: str, gateway: str, run: Sequence[Sequenced], limits: tuple[int, int], messages: list[Message]) -> None:
     payload = msgspec.json.encode(_wire(site, gateway, run))
     cut: tuple[str, ...] = ()
-    if len(payload) > max_payload:
-        if len(run) > 1:
-            middle = len(run) // 2
-            _split(site, gateway, run[:middle], max_payload, messages)
-            _split(site, gateway, run[middle:], max_payload, messages)
-            return
-        record = run[0].record
-        if isinstance(record, Reading):
-            cut = (f"{record.machine}/{record.point}",)
-            lesser = msgspec.structs.replace(record, value=None, quality=Quality.BAD, reason=Reason.NOT_SUPPORTED)
-            payload = msgspec.json.encode(_wire(site, gateway, [msgspec.structs.replace(run[0], record=lesser)]))
     head = run[0]
+    if len(payload) > limits[0] and len(run) > 1:
+        middle = len(run) // 2
+        _split(site, gateway, run[:middle], limits, messages)
+        _split(site, gateway, run[middle:], limits, messages)
+        return
+    if len(payload) > limits[1] and len(run) == 1 and isinstance(head.record, Reading):
+        cut = (f"{head.record.machine}/{head.record.point}",)
+        lesser = msgspec.structs.replace(head.record, value=None, quality=Quality.BAD, reason=Reason.NOT_SUPPORTED)
+        payload = msgspec.json.encode(_wire(site, gateway, [msgspec.structs.replace(head, record=lesser)]))
     messages.append(Message(topic(site, gateway), payload, head.log, head.epoch, run[-1].seq, len(run), cut))
 
 

@@ -20,7 +20,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 from gateway.uplink import reasons
 from gateway.uplink.errors import SessionLost
 
-_LOST = "the connection to the broker broke"
+
+def _broken(detail: object = "") -> SessionLost:
+    return SessionLost(f"the connection to the broker broke ({detail})" if detail else "the connection to the broker broke")
 
 
 class _LastError(logging.Handler):
@@ -62,7 +64,6 @@ class AckClient(aiomqtt.Client):
         self._errors = _LastError()
         logger = logging.Logger("mqtt", logging.ERROR)  # noqa: LOG001  (of this connection alone, below no root logger)
         logger.addHandler(self._errors)
-        five = version is aiomqtt.ProtocolVersion.V5
         super().__init__(
             host,
             port,
@@ -71,8 +72,7 @@ class AckClient(aiomqtt.Client):
             logger=logger,
             identifier=client_id,
             protocol=version,
-            clean_session=None if five else True,
-            clean_start=True,
+            clean_session=None if version is aiomqtt.ProtocolVersion.V5 else True,
             timeout=connect_timeout_s,
             keepalive=keepalive_s,
             tls_context=tls,
@@ -119,7 +119,7 @@ class AckClient(aiomqtt.Client):
             raise self._loss()
         info = self._client.publish(topic, payload, 1)
         if info.rc != paho.MQTT_ERR_SUCCESS:
-            raise SessionLost(_LOST, paho.error_string(info.rc))
+            raise _broken(paho.error_string(info.rc))
         ack: asyncio.Future[int] = self._loop.create_future()
         self._acks[info.mid] = ack
         try:
@@ -177,9 +177,22 @@ class AckClient(aiomqtt.Client):
             self._close_socket()
         elif sock is not None:
             super()._on_socket_open(self._client, None, sock)
+            if self._client.want_write():
+                self._on_socket_register_write(self._client, None, sock)
 
     def _on_socket_open(self, client: paho.Client, userdata: Any, sock: Any) -> None:
-        """Do nothing yet: reading starts when the thread has left, so that loop and thread never meet on the socket."""
+        """Do nothing yet: the loop takes over when the thread has left, so that the two never meet on the socket."""
+
+    def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:
+        """Watch the socket at once; aiomqtt does it a turn of the loop later, when the socket may be closed already."""
+        if not self._in_thread:
+            self._loop.add_writer(sock.fileno(), self._writable)
+
+    def _writable(self) -> None:
+        try:
+            self._client.loop_write()
+        except Exception as exc:
+            self.abandon(_broken(exc))
 
     def _on_connect(
         self,
@@ -210,7 +223,7 @@ class AckClient(aiomqtt.Client):
         elif reason_code.getName() == "Keep alive timeout":
             self._end(SessionLost("the broker does not answer any more", "the network between is broken or the broker hangs"))
         else:
-            self._end(SessionLost(_LOST, self.error_text))
+            self._end(_broken(self.error_text))
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
         if self._disconnected.done():
             self._disconnected.exception()  # told through `ended`
@@ -219,7 +232,7 @@ class AckClient(aiomqtt.Client):
         """Tell what aiomqtt's socket callbacks caught; they put it into `_disconnected` and nowhere else."""
         failure = disconnected.exception()
         if not self.ended.done():
-            self.abandon(SessionLost(_LOST, str(failure or "")))
+            self.abandon(_broken(failure or ""))
 
     def _on_publish(self, client: paho.Client, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties) -> None:
         ack = self._acks.get(mid)

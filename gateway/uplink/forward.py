@@ -19,10 +19,10 @@ from gateway.uplink.backoff import Backoff
 from gateway.uplink.errors import PublishRefused, SessionLost, UplinkError
 from gateway.uplink.report import Report
 from gateway.uplink.session import Dialer
+from gateway.uplink.sizing import Sizing
 
 BEAT_S = 2.0
 FAREWELL_S = 2.0
-_MIN_PAYLOAD = 1024
 
 T = TypeVar("T")
 
@@ -111,7 +111,8 @@ class Forwarder:
         self._first_within_s = first_within_s if first_within_s is not None else (0.0 if _is_local(spec) else 5.0)
         self._options: dict[str, Any] = {"keepalive_s": keepalive_s, "timeout_s": timeout_s}
         self._claim = claim
-        self._max_payload = batch.MAX_PAYLOAD
+        self._sizing = Sizing()
+        self._sending = False
         self._accepted: dict[tuple[Log, str], int] = {}
         self._losses = Backoff(self._random)
         self._refusals = Backoff(self._random)
@@ -191,11 +192,13 @@ class Forwarder:
     async def _use(self, session: Connected) -> None:
         since = self._clock.monotonic()
         self._session = session
+        self._sending = False
         try:
             await self._serve(session)
         except SessionLost as lost:
             self._report.lost(lost)
-            self._shrink(lost.code)
+            if self._sending:
+                self._sizing.lost(self._clock.monotonic())
         finally:
             self._session = None
             self._report.disconnected()
@@ -217,7 +220,7 @@ class Forwarder:
             except (PublishRefused, _StoreFailed) as trouble:
                 if self._stopping.is_set():
                     return
-                if isinstance(trouble, PublishRefused) and self._shrink(trouble.code):
+                if trouble.code == reasons.PACKET_TOO_LARGE and self._sizing.too_large(self._clock.monotonic()):
                     continue
                 pause = self._refusals.next()
                 self._report.kept(trouble, pause)
@@ -242,12 +245,15 @@ class Forwarder:
         if claim is None:
             return False
         todo = [item for item in claim.records if item.seq > self._accepted.get((item.log, item.epoch), -1)]
-        limit = min(self._max_payload, session.max_payload or self._max_payload)
+        most = session.max_payload or batch.MAX_PAYLOAD
+        sizes = {"max_payload": min(self._sizing.limit, most), "largest_value": min(self._sizing.largest_value, most)}
         lanes: dict[Log, list[batch.Message]] = {}
-        for message in batch.encode(self._site, self._gateway, todo, max_payload=limit):
+        for message in batch.encode(self._site, self._gateway, todo, **sizes):
             lanes.setdefault(message.log, []).append(message)
+        self._sending = True
         sending = asyncio.gather(*(self._send(session, lane) for lane in lanes.values()), return_exceptions=True)
         failures = [result for result in await self._beating(sending) if isinstance(result, BaseException)]
+        self._sending = any(isinstance(failure, SessionLost) for failure in failures)
         if failures:
             raise next((failure for failure in failures if not isinstance(failure, PublishRefused)), failures[0])
         try:
@@ -261,15 +267,9 @@ class Forwarder:
         """Send the messages of one log, one after the other: what is refused must not be overtaken."""
         for message in messages:
             await session.publish(message.topic, message.payload)
+            self._sizing.accepted(self._clock.monotonic())
             self._accepted[message.log, message.epoch] = message.last
             self._report.published(message)
-
-    def _shrink(self, code: int | None) -> bool:
-        """Halve the size of messages when the broker finds them too large; return whether that is possible."""
-        if code != reasons.PACKET_TOO_LARGE or self._max_payload <= _MIN_PAYLOAD:
-            return False
-        self._max_payload = max(_MIN_PAYLOAD, self._max_payload // 2)
-        return True
 
     # ── waiting ──
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import structlog
-
 from gateway.clock import Clock
+from gateway.log import get
 from gateway.uplink.batch import Message
 from gateway.uplink.errors import PublishRefused, UplinkError
 
@@ -21,7 +20,7 @@ class Report:
 
     def __init__(self, name: str, clock: Clock) -> None:
         self._clock = clock
-        self._log = structlog.get_logger(room="uplink", uplink=name)
+        self._log = get("uplink", uplink=name)
         self._name = name
         self._broker = ""
         self._protocol = ""

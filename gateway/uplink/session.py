@@ -122,6 +122,8 @@ class MqttSession:
             PublishRefused: the broker answered with a reason code >= 0x80.
             SessionLost: the connection went away or the acknowledgement did not come in time; the session has ended.
         """
+        if self.max_payload is not None and len(payload) > self.max_payload:  # it would cost the connection
+            raise PublishRefused(reasons.PACKET_TOO_LARGE, *reasons.words(reasons.PACKET_TOO_LARGE))
         async with self._window:
             try:
                 async with asyncio.timeout(self._timeout_s):
@@ -207,10 +209,12 @@ def _why(exc: Exception, client: AckClient, url: BrokerUrl, timeout_s: float) ->
         return SessionLost(f"nobody listens at {where}", "check the port and that the broker runs")
     if isinstance(exc, TimeoutError) or isinstance(cause, TimeoutError) or "timed out" in str(exc):
         return SessionLost(f"no answer from {where} within {timeout_s:g} s", "check the address, and that no firewall is between")
+    if isinstance(cause, ConnectionError) and url.tls:
+        return tls.hung_up()
     if isinstance(cause, OSError):
         hint = "check the network" if cause.errno in {errno.ENETUNREACH, errno.EHOSTUNREACH} else ""
         return SessionLost(f"cannot reach {where}: {(cause.strerror or str(cause)).lower()}", hint)
     if client.dropped:
-        hint = "" if url.tls else "if this port expects TLS, write mqtts://"
+        hint = "it may want a client certificate" if url.tls else "if this port expects TLS, write mqtts://"
         return tls.describe(client.error_text) or DroppedEarly(f"the broker at {where} hung up without an answer", hint)
     return SessionLost(f"cannot connect to {where}: {exc}")

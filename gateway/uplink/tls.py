@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from gateway.config.spec import Tls
 from gateway.uplink.errors import TlsProblem
@@ -57,10 +59,37 @@ def describe(error: ssl.SSLError | str) -> TlsProblem | None:
         if name in text or name.lower().replace("_", " ") in text:
             return TlsProblem(words, hint)
     if isinstance(error, ssl.SSLEOFError) or "EOF occurred in violation of protocol" in text:
-        return TlsProblem("the broker hung up during the TLS handshake", "check the port (usually 8883) and the broker's log")
+        return hung_up()
     if isinstance(error, ssl.SSLError) or "[SSL" in text:
         return TlsProblem(f"TLS does not work: {text}", "ask the operator of the broker")
     return None
+
+
+def hung_up() -> TlsProblem:
+    """Return the problem of a handshake that the other side broke off without a word."""
+    return TlsProblem("the broker hung up during the TLS handshake", "check the port (usually 8883) and the broker's log")
+
+
+class _Socket(ssl.SSLSocket):
+    """Closes itself when the handshake fails, which paho does not, and says why the other side hung up."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        try:
+            return super().send(data, flags)
+        except ssl.SSLEOFError:
+            # In TLS 1.3 a client certificate is refused after the handshake; the alert lies unread, and reading raises it.
+            with contextlib.suppress(ssl.SSLWantReadError):
+                self.recv(1)
+            raise
 
 
 def make_context(tls: Tls, base: Path, read_secret: Callable[[str], str]) -> ssl.SSLContext:
@@ -82,6 +111,7 @@ def make_context(tls: Tls, base: Path, read_secret: Callable[[str], str]) -> ssl
     except (OSError, ssl.SSLError) as exc:
         raise _bad_file("certificate authority", ca, exc) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _Socket
     if tls.certificate and tls.key is not None:
         _load_pair(context, base / tls.certificate, tls.key.secret, read_secret(tls.key.secret))
     return context
