@@ -8,7 +8,6 @@ bool) and raises ValueError with a sentence for the user: what is wrong and what
 from __future__ import annotations
 
 import math
-import math
 import re
 from typing import Any, ClassVar, Self
 

@@ -1,0 +1,230 @@
+"""The store within its limits: what is lost is counted and told, by examples and against a model."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
+
+from gateway.clock import ManualClock
+from gateway.model import Event, Feature, Log, Reading, TimeQuality, Tombstone
+from gateway.store import Store, encode
+from tests.gateway.stores import SMALL, account, drain, event, feature, reading
+
+# ── bounds ──
+
+
+async def test_full_it_drops_the_oldest_reading_first_and_tells_every_number(make_outbox, tmp_path):
+    outbox = await make_outbox(max_bytes=SMALL)
+    await outbox.append([event(str(i)) for i in range(20)])
+    await outbox.append([feature(i) for i in range(20)])
+    for i in range(60):
+        await outbox.append([reading(j) for j in range(10 * i, 10 * i + 10)])
+        assert outbox.status().used_bytes <= SMALL
+    lost = outbox.status().lost
+    assert lost > 100
+    rows = await drain(outbox, 7)
+    arrived, told = account(rows)
+    assert [row.record.after for row in rows if isinstance(row.record, Event)] == [str(i) for i in range(20)]
+    assert [row.record.value for row in rows if isinstance(row.record, Feature)] == list(range(20))
+    kept = [row.record.value for row in rows if isinstance(row.record, Reading)]
+    assert kept == list(range(lost, 600)), "the youngest stay, in order"
+    assert told[Log.READING] == set(range(1, lost + 1))
+    assert arrived[Log.READING] | told[Log.READING] == set(range(1, 601))
+    tombstones = [row.record for row in rows if isinstance(row.record, Tombstone)]
+    assert len(tombstones) == 1, "nobody had seen it, so one tombstone was extended"
+    assert sum(tombstone.count for tombstone in tombstones) == lost
+
+
+async def test_a_claimed_tombstone_does_not_change_any_more(make_outbox):
+    outbox = await make_outbox(max_bytes=SMALL)
+    await outbox.append([reading(i) for i in range(500)])
+    first = await outbox.claim(1)
+    await outbox.append([reading(i) for i in range(100)])
+    again = await outbox.claim(2)
+    assert again.records[0] == first.records[0]
+    assert isinstance(again.records[1].record, Tombstone)
+    assert again.records[1].record.first == first.records[0].record.last + 1
+
+
+async def test_even_urgent_records_are_bounded_and_tombstones_outlive_their_own_eviction(make_outbox):
+    outbox = await make_outbox(max_bytes=SMALL)
+    await outbox.append([reading(i) for i in range(600)])
+    for i in range(100):
+        await outbox.append([event(f"{i}.{j}") for j in range(10)], urgent=True)
+        await outbox.claim(5)  # closes the tombstones in front, so that new ones are added and old ones evicted
+        assert outbox.status().used_bytes <= SMALL
+    rows = await drain(outbox)
+    arrived, told = account(rows)
+    assert arrived[Log.READING] | told[Log.READING] >= set(range(1, 601))
+    top = max(arrived[Log.URGENT])
+    assert arrived[Log.URGENT] | told[Log.URGENT] == set(range(1, top + 1))
+    assert rows[-1].record.after == "99.9" or any(row.record.after == "99.9" for row in rows if isinstance(row.record, Event))
+
+
+async def test_a_record_larger_than_the_store_is_told_as_lost(make_outbox):
+    outbox = await make_outbox(max_bytes=SMALL)
+    await outbox.append([reading(b"x" * 2 * SMALL)])
+    (row,) = await drain(outbox)
+    assert (row.record.lost, row.record.first, row.record.count) == (Log.READING, 1, 1)
+
+
+async def test_the_file_stays_near_its_limit(make_outbox, tmp_path):
+    limit = 1_000_000
+    outbox = await make_outbox(max_bytes=limit, commit_every_s=0)
+    for i in range(120):
+        await outbox.append([reading(i * 1.5, point=f"point-{j % 7}") for j in range(100)])
+        if i % 10 == 0 and (claim := await outbox.claim(20)):
+            await outbox.acknowledge(claim.token)
+    assert outbox.status().lost > 0
+    assert (tmp_path / "outbox.db").stat().st_size < 1.15 * limit
+    assert (tmp_path / "outbox.db-wal").stat().st_size < 9_000_000
+
+
+async def test_records_too_old_are_dropped_and_told(make_outbox):
+    clock = ManualClock()
+    outbox = await make_outbox(clock=clock, max_age_s=6400)
+    await outbox.append([reading(1), feature(2)])
+    clock.advance(6300)
+    await outbox.append([reading(3)])
+    assert outbox.status().lost == 0
+    clock.advance(200)
+    rows = await drain(outbox)
+    assert [row.record.value for row in rows if not isinstance(row.record, Tombstone)] == [3]
+    _, told = account(rows)
+    assert told[Log.READING] == {1}
+    assert told[Log.FEATURE] == {1}
+    assert outbox.status().lost == 2
+
+
+async def test_age_is_judged_only_by_a_clock_that_is_known_to_be_right(make_outbox):
+    clock = ManualClock(wall_ns=1_000_000_000, quality=TimeQuality.UNCERTAIN)  # 1970: no battery, no network yet
+    outbox = await make_outbox(clock=clock, max_age_s=6400)
+    await outbox.append([reading(1)])
+    clock.advance(9999)
+    await outbox.append([reading(2)])
+    clock.wall_ns, clock.time_quality = 1_800_000_000_000_000_000, TimeQuality.SYNCED
+    await outbox.append([reading(3)])
+    assert outbox.status().lost == 0
+    clock.advance(6401)
+    rows = await drain(outbox)
+    assert outbox.status().lost == 3
+    assert account(rows)[1][Log.READING] == {1, 2, 3}
+
+
+# ── against a model ──
+
+
+class OutboxMachine(RuleBasedStateMachine):
+    """The store against four Python lists; what was evicted is taken from the tombstones, never from the store's insides."""
+
+    @initialize()
+    def start(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="outbox-"))
+        self.clock = ManualClock()
+        self.arrived: dict[tuple[Log, int], object] = {}
+        self.lost = {log: set() for log in Log}
+        self.offered = {Log.READING: [], Log.FEATURE: [], Log.URGENT: []}
+        self.last_claim = None
+        self.epoch = None
+        self.store = self.make()
+
+    def make(self):
+        return Store(self.folder / "o.db", SMALL, None, self.clock)
+
+    def teardown(self):
+        if not hasattr(self, "store"):
+            return
+        while self.take(50):
+            pass
+        self.store.close()
+        shutil.rmtree(self.folder)
+        for log, offered in self.offered.items():
+            arrived = {seq: record for (kind, seq), record in self.arrived.items() if kind is log}
+            numbers = set(arrived) | self.lost[log]
+            assert numbers == set(range(1, len(numbers) + 1)), f"a silent gap in {log}"
+            if log is not Log.URGENT:
+                assert len(numbers) == len(offered)
+                assert all(record == offered[seq - 1] for seq, record in arrived.items())
+        events = [record for (_, _), record in sorted(self.arrived.items()) if isinstance(record, Event)]
+        assert events == [record for record in self.offered[Log.URGENT] if record in events], "out of order"
+
+    @rule(
+        n=st.integers(1, 60), size=st.sampled_from([1, 10, 2000]), make=st.sampled_from([reading, reading, reading, feature, event])
+    )
+    def append(self, n, size, make):
+        batch = []
+        for _ in range(n):
+            number = sum(map(len, self.offered.values())) + len(batch)
+            batch.append(replace(make(str(number) if make is event else float(number)), machine="m" * size))
+        self.store.commit([encode(record) for record in batch])
+        self.offered[batch[0].log] += batch
+        self.last_claim = None
+
+    def note(self, claim):
+        for row in claim.records:
+            known = self.arrived.setdefault((row.log, row.seq), row.record)
+            assert known == row.record, "a record changed after it had been seen"
+            assert self.epoch in (None, row.epoch)
+            self.epoch = row.epoch
+            if isinstance(row.record, Tombstone):
+                self.lost[row.record.lost] |= set(range(row.record.first, row.record.last + 1))
+
+    @rule(n=st.integers(1, 80))
+    def claim(self, n):
+        claim = self.store.claim(n)
+        waiting = self.store.status().waiting
+        assert (claim is None) == (waiting == 0)
+        if claim:
+            assert len(claim.records) == min(n, waiting)
+            ranks = [(("urgent", "feature", "reading", "bulk").index(row.log.value), row.seq) for row in claim.records]
+            assert ranks == sorted(ranks)
+            self.note(claim)
+        if self.last_claim and self.last_claim[0] == n:
+            assert claim == self.last_claim[1]
+        self.last_claim = (n, claim)
+
+    def take(self, n):
+        claim = self.store.claim(n)
+        if claim:
+            self.note(claim)
+            before = self.store.status().waiting
+            self.store.acknowledge(claim.token)
+            assert self.store.status().waiting == before - len(claim.records)
+            self.store.acknowledge(claim.token)
+            assert self.store.status().waiting == before - len(claim.records)
+        self.last_claim = None
+        return claim
+
+    @rule(n=st.integers(1, 80))
+    def acknowledge(self, n):
+        self.take(n)
+
+    @precondition(lambda self: self.last_claim and self.last_claim[1])
+    @rule()
+    def acknowledge_the_last_claim(self):
+        self.store.acknowledge(self.last_claim[1].token)
+        self.last_claim = None
+
+    @rule()
+    def reopen(self):
+        before = self.store.status()
+        self.store.close()
+        self.store = self.make()
+        self.store.check_in()
+        after = self.store.status()
+        assert after == before
+
+    @invariant()
+    def bounded(self):
+        if hasattr(self, "store"):
+            assert self.store.status().used_bytes <= SMALL
+
+
+OutboxMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestOutboxAgainstAModel = OutboxMachine.TestCase
