@@ -17,11 +17,12 @@ Everything is under `Objects/Lathe` in the namespace `urn:retrofit-gateway:sim:l
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from drivers.sim.process import HOST, parser, run
 
@@ -76,7 +77,10 @@ async def serve(port: int) -> AsyncIterator[None]:
     }
     started = time.monotonic()
     server = Server()
+    gc.disable()  # the standard address space is 100,000 objects that stay: a quarter of the start would be garbage collection
     await server.init()
+    gc.freeze()
+    gc.enable()
     server.set_server_name("Simulated lathe")
     server.set_endpoint(f"opc.tcp://{HOST}:{port}")
     server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
@@ -92,13 +96,15 @@ async def serve(port: int) -> AsyncIterator[None]:
             for name, value in values_at(time.monotonic() - started).items():
                 await variables[name].write_value(value, types[name])
 
-    async with server:
-        mover = asyncio.create_task(move())
-        try:
-            yield
-        finally:
-            mover.cancel()
-            await asyncio.gather(mover, return_exceptions=True)
+    await server.start()
+    mover = asyncio.create_task(move())
+    try:
+        yield
+    finally:
+        mover.cancel()
+        await asyncio.gather(mover, return_exceptions=True)
+        with suppress(TimeoutError):  # it would wait for its clock, which sleeps up to a second
+            await asyncio.wait_for(server.stop(), 0.2)
 
 
 def main() -> int:
