@@ -10,7 +10,7 @@ import math
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -30,10 +30,33 @@ from gateway.model import (
     Tombstone,
 )
 from gateway.uplink.errors import FormatError
-from gateway.uplink.wire import FORMAT, VERSION, Base, Column, Even, EventRow, LossRow, Series, Wire, Words, read, rows
+from gateway.uplink.wire import (
+    FORMAT,
+    GOOD,
+    SYNCED,
+    VERSION,
+    Base,
+    Column,
+    Even,
+    EventRow,
+    LossRow,
+    Series,
+    Wire,
+    Words,
+    read,
+    rows,
+)
 
 MAX_PAYLOAD = 128 * 1024
 """Bytes; larger runs are split."""
+
+
+# A field is left out when it is its default: the same object, not just an equal one.
+_QUALITY = {quality: GOOD if quality is Quality.GOOD else quality.word for quality in Quality}
+_REASON = {reason: reason.name.lower() if reason else "" for reason in Reason}
+_TIME = {time: SYNCED if time is TimeQuality.SYNCED else time.value for time in TimeQuality}
+
+K = TypeVar("K")
 
 
 class Message(Struct, frozen=True):
@@ -119,7 +142,7 @@ def _wire(site: str, gateway: str, run: Sequence[Sequenced]) -> Wire:
 
 
 def _add_row(wire: Wire, seq: int, t: int, record: Event | Tombstone) -> None:
-    time = record.stamp.quality.value
+    time = _TIME[record.stamp.quality]
     if isinstance(record, Tombstone):
         wire.losses.append(LossRow(seq, t, record.lost.value, record.first, record.last, record.count, time))
         return
@@ -143,7 +166,15 @@ def _add_row(wire: Wire, seq: int, t: int, record: Event | Tombstone) -> None:
 
 def _series(base: Base, entries: list[tuple[int, Reading | Feature]]) -> Series:
     head = entries[0][1]
-    triples = [_value(record) for _, record in entries]
+    values, qualities, reasons, times = [], [], [], []
+    for _, record in entries:
+        value, quality, reason = record.value, record.quality, record.reason
+        if type(value) is not float or not math.isfinite(value):
+            value, quality, reason = _value(value, quality, reason)
+        values.append(value)
+        qualities.append(quality)
+        reasons.append(reason)
+        times.append(record.stamp.quality)
     series = Series(
         machine=_text(head.machine),
         point=_text(head.point),
@@ -151,10 +182,10 @@ def _series(base: Base, entries: list[tuple[int, Reading | Feature]]) -> Series:
         unit=_text(head.unit),
         seq=_column([seq - base.seq for seq, _ in entries]),
         t=_column([record.stamp.wall_ns // 1000 - base.t for _, record in entries]),
-        value=[value for value, _, _ in triples],
-        quality=_words([quality.word for _, quality, _ in triples]),
-        reason=_words([_reason_word(reason) for _, _, reason in triples]),
-        time=_words([record.stamp.quality.value for _, record in entries]),
+        value=values,
+        quality=_words(qualities, _QUALITY),
+        reason=_words(reasons, _REASON),
+        time=_words(times, _TIME),
     )
     if isinstance(head, Feature):
         series.window_s = _finite(head.window_s) or 0.0
@@ -169,12 +200,9 @@ def _column(numbers: list[int]) -> Column:
     return deltas
 
 
-def _words(words: list[str]) -> Words:
-    return words[0] if len(set(words)) == 1 else words
-
-
-def _reason_word(reason: Reason) -> str:
-    return reason.name.lower() if reason else ""
+def _words(codes: list[K], words: dict[K, str]) -> Words:
+    """Return one word when all codes are the same, else a word per code."""
+    return words[codes[0]] if codes.count(codes[0]) == len(codes) else [words[code] for code in codes]
 
 
 def _text(text: str) -> str:
@@ -186,15 +214,15 @@ def _finite(number: float | None) -> float | None:
     return number if number is not None and math.isfinite(number) else None
 
 
-def _value(record: Reading | Feature) -> tuple[Any, Quality, Reason]:
+def _value(value: Any, quality: Quality, reason: Reason) -> tuple[Any, Quality, Reason]:
     """Return value, quality and reason as they are sent."""
     try:
-        value = _plain(record.value)
+        plain = _plain(value)
     except (TypeError, RecursionError):
         return None, Quality.BAD, Reason.NOT_SUPPORTED
-    if value is None and record.value is not None and record.quality is not Quality.BAD:
+    if plain is None and value is not None and quality is not Quality.BAD:
         return None, Quality.BAD, Reason.OUT_OF_RANGE
-    return value, record.quality, record.reason
+    return plain, quality, reason
 
 
 def _plain(value: Any) -> Any:

@@ -75,7 +75,7 @@ class Forwarder:
         first_within_s: float | None = None,
         keepalive_s: float = 60.0,
         timeout_s: float = 30.0,
-        claim: int = 2000,
+        claim: int = 1000,
     ) -> None:
         """Make a forwarder; nothing happens before `run`.
 

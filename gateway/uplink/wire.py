@@ -11,10 +11,13 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from gateway.model import Quality, TimeQuality
 from gateway.uplink.errors import FormatError
 
 FORMAT = "retrofit-gateway/batch"
 VERSION = 1
+GOOD = Quality.GOOD.word
+SYNCED = TimeQuality.SYNCED.value
 
 
 class Even(Struct, frozen=True):
@@ -48,9 +51,9 @@ class Series(Struct, omit_defaults=True):
     t: Column
     value: list[Any]
     unit: str = ""
-    quality: Words = "good"
+    quality: Words = GOOD
     reason: Words = ""
-    time: Words = "synced"
+    time: Words = SYNCED
     window_s: float = 0.0
     band_hz: tuple[float | None, float | None] | None = None
 
@@ -69,7 +72,7 @@ class EventRow(Struct, omit_defaults=True):
     value: float | None = None
     unit: str = ""
     acknowledged: bool = False
-    time: str = "synced"
+    time: str = SYNCED
 
 
 class LossRow(Struct, omit_defaults=True):
@@ -81,7 +84,7 @@ class LossRow(Struct, omit_defaults=True):
     first: int
     last: int
     count: int
-    time: str = "synced"
+    time: str = SYNCED
 
 
 class Wire(Struct, omit_defaults=True):
