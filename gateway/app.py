@@ -8,9 +8,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from gateway import __version__, control
+from gateway import log as logs
 from gateway.clock import Clock
 from gateway.config import ConfigError, load_config
 from gateway.config.secrets import read_secret
@@ -21,7 +20,7 @@ from gateway.notify import Notifier
 from gateway.state import State
 from gateway.supervise import Machines, Pulse, Recipients
 
-log = structlog.get_logger("app")
+log = logs.get("app")
 
 
 class App:
@@ -83,14 +82,14 @@ class App:
 
     def _alive(self) -> None:
         if self._stuck:
-            log.info("loops_recovered", loops=self._stuck)
+            log.info("watchdog_resumed", loops=self._stuck)
             self._stuck = []
-        self._notifier.watchdog()
+        self._notifier.alive()
 
     def _stands(self, loops: list[str]) -> None:
         if loops != self._stuck:
             self._stuck = loops
-            log.error("loops_stuck", loops=loops)
+            log.error("watchdog_withheld", loops=loops)
 
     async def apply(self, path: str | None) -> dict[str, Any]:
         """Change to the configuration in `path`, or read the present file again; with a problem in it nothing changes."""
@@ -99,7 +98,7 @@ class App:
             try:
                 config = await asyncio.to_thread(load_config, path or self.config.path)
             except ConfigError as error:
-                log.error("configuration_refused", path=path or self.config.path, problems=len(error.problems))
+                log.error("configuration_rejected", path=path or self.config.path, problems=len(error.problems))
                 return {"problems": str(error)}
             finally:
                 self._notifier.ready()

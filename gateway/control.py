@@ -15,11 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import structlog
 
 from gateway.ports import Runtime
-
-log = structlog.get_logger("control")
 
 NAME = "gateway.sock"
 MOST_BYTES = 64 * 1024

@@ -11,15 +11,15 @@ import random
 from collections.abc import Callable
 from typing import Protocol
 
-import structlog
 from msgspec import Struct, field
 
+from gateway import log as logs
 from gateway.clock import Clock
 from gateway.config.spec import Link, Machine
 from gateway.driver import DeviceError, Driver, LinkError, Streams, Subscribes
 from gateway.model import Block, PointTable, Reason, Scan, Stamp
 
-log = structlog.get_logger("poll")
+log = logs.get("poll")
 
 LONGEST_BACKOFF_S = 5.0
 """A device that comes back is seen within this and one timeout."""
@@ -283,7 +283,7 @@ class Poller:
         if health.state != "bad":
             health.since = stamp
         if (health.state, health.error) != ("bad", error.message):
-            log.warning("machine_lost", machine=watched.machine.name, error=error.message, hint=error.hint)
+            log.warning("machine_unavailable", machine=watched.machine.name, error=error.message, hint=error.hint)
         health.state, health.error, health.hint = "bad", error.message, error.hint
         self._hand(watched, Scan.bad(watched.table, stamp, error.reason))
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
-import structlog
 from msgspec import Struct, to_builtins
 
 from gateway import driver
@@ -19,8 +18,6 @@ from gateway.poll import Poller
 from gateway.shape import Shape
 
 from .pulse import Pulse
-
-log = structlog.get_logger("supervise")
 
 Emit = Callable[[list[Record]], None]
 

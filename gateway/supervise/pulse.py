@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
+from gateway import log as logs
 from gateway.clock import Clock
+
+log = logs.get("supervise")
 
 LONGEST_S = 20.0
 """A loop that has not beaten for this long is stuck; loops beat every few seconds also when they wait."""
@@ -45,3 +49,15 @@ class Pulse:
             else:
                 watchdog()
             await asyncio.sleep(interval_s)
+
+
+def spawn(loop: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    """Run a loop that is not supposed to end; when it fails, that is logged, and its missing beat holds back the watchdog."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("task_failed", task=name, exc_info=error)
+
+    task = asyncio.create_task(loop, name=name)
+    task.add_done_callback(ended)
+    return task

@@ -14,7 +14,7 @@ from gateway.outbox import SqliteOutbox
 from gateway.share import Door, Share
 from gateway.uplink.forward import Forwarder
 
-from .pulse import Pulse
+from .pulse import Pulse, spawn
 
 
 class Recipient:
@@ -28,10 +28,7 @@ class Recipient:
         self.door = door
         self.forwarder = forwarder
         self._forget = forget
-        self._tasks = [
-            asyncio.create_task(door.run(), name="door"),
-            asyncio.create_task(forwarder.run(), name="uplink"),
-        ]
+        self._tasks = [spawn(door.run(), "door"), spawn(forwarder.run(), "uplink")]
 
     async def stop(self) -> None:
         """Store what is pending, then let go; what is stored stays for the next start."""

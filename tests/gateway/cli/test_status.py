@@ -46,7 +46,14 @@ def status(**changes: Any) -> dict[str, Any]:
         "machines": {"press-1": machine()},
         "recipients": {
             "cooperative": {
-                "outbox": {"waiting": 3, "used_bytes": 4096, "max_bytes": 512_000_000, "lost": 0, "oldest_wall_ns": None, "trouble": ""},
+                "outbox": {
+                    "waiting": 3,
+                    "used_bytes": 4096,
+                    "max_bytes": 512_000_000,
+                    "lost": 0,
+                    "oldest_wall_ns": None,
+                    "trouble": "",
+                },
                 "door": {},
                 "uplink": {
                     "connected": True,
@@ -64,7 +71,13 @@ def status(**changes: Any) -> dict[str, Any]:
 def test_all_good_needs_nobody() -> None:
     assert troubles(status()) == []
     text = "\n".join(render(status(), points=True))
-    for part in ("● press-1", "up 2 h", "oil_temp = 41.9 °C", "connected to mqtts://hub.coop.example", "may have: oil_temp of press-1"):
+    for part in (
+        "● press-1",
+        "up 2 h",
+        "oil_temp = 41.9 °C",
+        "connected to mqtts://hub.coop.example",
+        "may have: oil_temp of press-1",
+    ):
         assert part in text
     assert all(len(line) <= 80 for line in render(status(), points=True))
 
