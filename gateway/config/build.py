@@ -8,59 +8,21 @@ from __future__ import annotations
 
 import enum
 import functools
-import math
 import types
-from collections.abc import Callable
-from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import FieldInfo
 
-from gateway.config.limits import number_limits, text_limits
+from gateway.config import values
+from gateway.config.found import BAD, HOW_TO_KEEP_SECRETS, Bad, Builder, Found
 from gateway.config.node import Entry, Mapping, Node, Scalar, Sequence
-from gateway.config.problem import Problem, Source, looks_secret
-from gateway.config.scalar import plain
+from gateway.config.problem import looks_secret
 from gateway.config.spec import SecretRef
-from gateway.config.words import listing, meant, nearest, number_meant, quoted
+from gateway.config.words import meant, nearest, quoted
 
 _META = ("ge", "gt", "le", "lt", "multiple_of", "pattern", "min_length", "max_length", "description", "examples")
-
-
-class _Bad(enum.Enum):
-    BAD = "bad"
-
-
-BAD: Final = _Bad.BAD
-HOW_TO_KEEP_SECRETS = "secrets never stand in YAML: write {secret: NAME} and put the value into the file secrets/NAME (chmod 600)"
-
-
-class Found:
-    """What a check has found so far, and the texts it was found in (by file, in the order of reading)."""
-
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
-        self.sources: dict[str, Source] = {}
-
-    def error(self, node: Node, message: str) -> None:
-        """Report what stops the gateway. What a ` #` has cut off was reported already."""
-        if isinstance(node, Scalar) and node.cut:
-            return
-        self.problems.append(Problem(node.file, node.line, node.column, message))
-
-    def warning(self, node: Node, message: str) -> None:
-        """Report what does not stop the gateway."""
-        self.problems.append(Problem(node.file, node.line, node.column, message, "warning"))
-
-    def wrong(self, node: Node, expected: str, cure: str = "") -> _Bad:
-        """Report that something else was expected."""
-        if isinstance(node, Scalar) and node.value is None and node.comment:
-            cure = "; what follows ' #' is a comment, so put the value in quotes"
-        self.error(node, f"expected {expected}, found {node.found}{cure}")
-        return BAD
-
-
-Builder = Callable[[Node, Found], Any]
 
 
 def build(kind: Any, node: Node, found: Found) -> Any:
@@ -84,7 +46,7 @@ def builder(kind: Any, meta: Meta | None = None) -> Builder:
     if origin in {Union, types.UnionType}:
         return _union(args, meta)
     if origin is Literal:
-        return _choice({value: value for value in args})
+        return values.choice({value: value for value in args})
     if origin is list or kind is list:
         return _list(builder(args[0] if args else Any), meta)
     if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
@@ -92,18 +54,19 @@ def builder(kind: Any, meta: Meta | None = None) -> Builder:
     if origin is dict or kind is dict:
         return _dict(builder(args[0] if args else Any), builder(args[1] if args else Any))
     if hasattr(kind, "parse"):
-        return _parsed(kind.parse)
+        return values.parsed(kind.parse)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return _choice({member.value: member for member in kind})
-    simple: dict[Any, Builder] = {str: _text(meta), int: _whole(meta), float: _number(meta), bool: _flag, Any: lambda node, _: node}
+        return values.choice({member.value: member for member in kind})
+    simple: dict[Any, Builder] = {
+        str: values.text(meta),
+        int: values.whole(meta),
+        float: values.number(meta),
+        bool: values.flag,
+        Any: lambda node, _: node,
+    }
     if kind in simple:
         return simple[kind]
     raise TypeError(f"a spec cannot hold {kind!r}; see gateway.config.spec")
-
-
-def loose(node: Scalar) -> Any:
-    """Return a scalar's value; text from a URL is read as YAML would read it."""
-    return plain(node.text) if node.loose else node.value
 
 
 @functools.cache
@@ -119,7 +82,7 @@ def _struct(struct: type[Struct]) -> Builder:
     def build_struct(node: Node, found: Found) -> Any:
         if not isinstance(node, Mapping):
             return _no_mapping(struct, required, node, found)
-        values: dict[str, Any] = {}
+        built: dict[str, Any] = {}
         good = True
         unknown: list[Entry] = []
         known = parts()
@@ -135,21 +98,21 @@ def _struct(struct: type[Struct]) -> Builder:
             if value is BAD:
                 good = False
             else:
-                values[name] = value
+                built[name] = value
         if unknown:
             good = False
             _unknown(node, unknown, known, found)
         missing = [key for key in required if key not in node.entries]
         if missing:
             good = False
-            guessed = {nearest(entry.key.text, known) for entry in unknown}
+            guessed = {"secret" if looks_secret(entry.key.text) else nearest(entry.key.text, known) for entry in unknown}
             for key in missing:
                 if key not in guessed:
                     found.error(node.place, f"missing key '{key}'{_explained(required[key])}{node.cure}")
         if not good:
             return BAD
         try:
-            result = struct(**values)
+            result = struct(**built)
         except (ValueError, TypeError) as error:
             found.error(node.place, str(error))
             return BAD
@@ -163,7 +126,7 @@ def _struct(struct: type[Struct]) -> Builder:
     return build_struct
 
 
-def _no_mapping(struct: type[Struct], required: dict[str, FieldInfo], node: Node, found: Found) -> _Bad:
+def _no_mapping(struct: type[Struct], required: dict[str, FieldInfo], node: Node, found: Found) -> Bad:
     if struct is SecretRef:
         if isinstance(node, Scalar):
             node.secret = True
@@ -186,7 +149,8 @@ def report_unknown(entry: Entry, known: Any, found: Found, *, before: Entry | No
     """Report a key that does not exist: a password, a decimal comma, or a slip of the pen."""
     key = entry.key
     if looks_secret(key.text) and isinstance(entry.value, Scalar):
-        found.error(key, f"'{key.text}': {HOW_TO_KEEP_SECRETS}")
+        cure = HOW_TO_KEEP_SECRETS.replace("{secret: NAME}", "secret: NAME") if "secret" in known else HOW_TO_KEEP_SECRETS
+        found.error(key, f"'{key.text}': {cure}")
     elif before and key.text.isdigit() and isinstance(entry.value, Scalar) and not entry.value.text and _is_whole(before.value):
         number = f"{cast('Scalar', before.value).text}.{key.text}"
         found.error(key, f"a comma separates keys here; did you mean {number}, with a decimal point?")
@@ -235,16 +199,16 @@ def _list(item: Builder, meta: Meta | None) -> Builder:
         if most is not None and len(node.items) > most:
             found.error(node, f"the list has {len(node.items)} entries, at most {most} are possible")
             return BAD
-        values = [item(child, found) for child in node.items]
-        return BAD if BAD in values else values
+        items = [item(child, found) for child in node.items]
+        return BAD if BAD in items else items
 
     return build_list
 
 
 def _tuple(make: Builder) -> Builder:
     def build_tuple(node: Node, found: Found) -> Any:
-        values = make(node, found)
-        return BAD if values is BAD else tuple(values)
+        items = make(node, found)
+        return BAD if items is BAD else tuple(items)
 
     return build_tuple
 
@@ -288,107 +252,3 @@ def _union(args: tuple[Any, ...], meta: Meta | None) -> Builder:
         return BAD
 
     return makes[0] if len(makes) == 1 and not optional else build_union
-
-
-def _choice(choices: dict[Any, Any]) -> Builder:
-    def build_choice(node: Node, found: Found) -> Any:
-        if not isinstance(node, Scalar):
-            return found.wrong(node, f"one of {listing(choices)}")
-        for value in (node.text, loose(node)) if node.loose else (node.value,):
-            for key in choices:
-                if type(key) is type(value) and key == value:
-                    return choices[key]
-        if node.value is None or node.secret:
-            return found.wrong(node, f"one of {listing(choices)}")
-        if str(node.value) in map(str, choices):
-            wanted = next(key for key in choices if str(key) == str(node.value))
-            return found.wrong(
-                node,
-                "text" if isinstance(wanted, str) else "a number",
-                f'; write "{wanted}"' if isinstance(wanted, str) else f"; write {wanted}",
-            )
-        guess = nearest(node.text, choices)
-        found.error(node, f"{quoted(node.text)} is not one of {listing(choices)}" + (f"; did you mean '{guess}'?" if guess else ""))
-        return BAD
-
-    return build_choice
-
-
-def _parsed(parse: Callable[[object], Any]) -> Builder:
-    def build_parsed(node: Node, found: Found) -> Any:
-        if not isinstance(node, Scalar):
-            return found.wrong(node, "a single value")
-        if node.value is None and not node.text:
-            return found.wrong(node, "a value")
-        try:
-            return parse(loose(node))
-        except ValueError as error:
-            found.error(node, "this value is not allowed here" if node.secret else str(error))
-            return BAD
-
-    return build_parsed
-
-
-def _flag(node: Node, found: Found) -> Any:
-    value = loose(node) if isinstance(node, Scalar) else None
-    if isinstance(value, bool):
-        return value
-    word = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}.get(str(value).lower())
-    return found.wrong(node, "true or false", f"; did you mean {word}?" if word else "")
-
-
-def _text(meta: Meta | None) -> Builder:
-    limits = text_limits(meta)
-
-    def build_text(node: Node, found: Found) -> Any:
-        value = node.text if isinstance(node, Scalar) and node.loose else node.value if isinstance(node, Scalar) else None
-        if not isinstance(value, str):
-            written = isinstance(node, Scalar) and node.value is not None and not node.secret
-            return found.wrong(node, "text", f'; put it in quotes: "{cast("Scalar", node).text}"' if written else "")
-        if limits and (message := limits(value)):
-            found.error(
-                node,
-                message
-                if not cast("Scalar", node).secret
-                else "this is not the name of a secret: use letters, digits, '-', '_' and '.'",
-            )
-            return BAD
-        return value
-
-    return build_text
-
-
-def _whole(meta: Meta | None) -> Builder:
-    limits = number_limits(meta)
-
-    def build_whole(node: Node, found: Found) -> Any:
-        value = loose(node) if isinstance(node, Scalar) else None
-        if type(value) is not int:
-            cure = number_meant(cast("Scalar", node).text) if isinstance(value, str) else ""
-            return found.wrong(node, "a whole number", cure)
-        if limits and (message := limits(value)):
-            found.error(node, message)
-            return BAD
-        return value
-
-    return build_whole
-
-
-def _number(meta: Meta | None) -> Builder:
-    limits = number_limits(meta)
-
-    def build_number(node: Node, found: Found) -> Any:
-        value = loose(node) if isinstance(node, Scalar) else None
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return found.wrong(node, "a number", number_meant(value) if isinstance(value, str) else "")
-        if not math.isfinite(value):
-            return found.wrong(node, "a finite number")
-        if limits and (message := limits(value)):
-            found.error(node, message)
-            return BAD
-        try:
-            return float(value)
-        except OverflowError:
-            return found.wrong(node, "a number of ordinary size")
-
-    return build_number

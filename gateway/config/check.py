@@ -6,9 +6,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from gateway.config.build import BAD, Found, build
+from gateway.config.build import build
 from gateway.config.connection import Lines
 from gateway.config.contract import read_contract
+from gateway.config.found import BAD, Found
 from gateway.config.load import load
 from gateway.config.machine import Machines, Outcome
 from gateway.config.node import Mapping, Node, Scalar, Sequence
@@ -83,15 +84,13 @@ def _machines(node: Node | None, machines: Machines, found: Found) -> list[Outco
 
 def _uplinks(root: Mapping, spec: Site | object, found: Found) -> dict[str, Uplink]:
     """Return the recipients by name; `uplink:` is the one called cooperative."""
+    single, several = root.entries.get("uplink"), _value(root, "uplinks")
+    if single and isinstance(several, Mapping) and COOPERATIVE in several.entries:
+        words = f"the recipient '{COOPERATIVE}' stands here and under 'uplink:' (line {single.key.line}); keep one"
+        found.error(several.entries[COOPERATIVE].key, words)
     if not isinstance(spec, Site):
         return {}
-    if spec.uplink is None:
-        return dict(spec.uplinks)
-    if COOPERATIVE in spec.uplinks:
-        key = root.entries["uplinks"].value.entries[COOPERATIVE].key  # type: ignore[attr-defined]
-        line = root.entries["uplink"].key.line
-        found.error(key, f"the recipient '{COOPERATIVE}' stands here and under 'uplink:' (line {line}); keep one")
-    return {COOPERATIVE: spec.uplink, **spec.uplinks}
+    return {COOPERATIVE: spec.uplink, **spec.uplinks} if spec.uplink else dict(spec.uplinks)
 
 
 def _recipients(root: Mapping) -> list[str]:

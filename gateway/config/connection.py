@@ -6,7 +6,8 @@ from typing import Any, cast
 
 from msgspec import Struct
 
-from gateway.config.build import BAD, Found, build, fields_of
+from gateway.config.build import build, fields_of
+from gateway.config.found import BAD, Found
 from gateway.config.node import Entry, Mapping, Node, Scalar
 from gateway.config.options import accept, hopeless, options, together
 from gateway.config.spec import Connection, Link, Name

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
-from gateway.config.build import BAD, Found, build
+from gateway.config.build import build
+from gateway.config.found import BAD, Found
 from gateway.config.load import load
 from gateway.config.machine import Outcome
 from gateway.config.node import Mapping, Node, Scalar, Sequence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 
@@ -14,13 +15,9 @@ def data_folder() -> Path:
     folder = Path(__file__).resolve().parents[2] / "configs"
     if folder.is_dir():
         return folder
-    import importlib.resources  # only where the packages do not lie side by side
-
-    try:
-        found = importlib.resources.files("configs")
-        for part in found._paths if hasattr(found, "_paths") else [found]:
-            if Path(str(part)).is_dir():
-                return Path(str(part))
-    except ModuleNotFoundError:
-        pass
+    # where the packages do not lie side by side, the folder is a namespace package somewhere on the path
+    spec = importlib.util.find_spec("configs")
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        if Path(place).is_dir():
+            return Path(place)
     raise FileNotFoundError(f"the folder 'configs' is missing beside {folder.parent / 'gateway'}; install the program again")

@@ -6,8 +6,9 @@ from typing import Any, cast, get_args
 
 from msgspec import Struct
 
-from gateway.config.build import BAD, Found, build, fields_of
+from gateway.config.build import build, fields_of
 from gateway.config.connection import Line, Lines
+from gateway.config.found import BAD, Found
 from gateway.config.node import Mapping, Node, Scalar, Sequence
 from gateway.config.options import Entries, accept, hopeless, options, together
 from gateway.config.profile import Profile, Profiles, merged

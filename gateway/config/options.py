@@ -8,10 +8,12 @@ from typing import Any, cast
 
 from msgspec import Struct
 
-from gateway.config.build import HOW_TO_KEEP_SECRETS, Found, build, loose, report_unknown
+from gateway.config.build import build, report_unknown
+from gateway.config.found import HOW_TO_KEEP_SECRETS, Found
 from gateway.config.node import Entry, Mapping, Node, Scalar
 from gateway.config.problem import looks_secret
 from gateway.config.url import Url
+from gateway.config.values import loose
 from gateway.config.words import meant, nearest, quoted
 
 Entries = dict[Hashable, Entry]

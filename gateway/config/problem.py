@@ -17,7 +17,7 @@ _LITERAL = re.compile(
     r"""(?ix) (["']? [\w-]* (?:pass(?:word|wd|phrase)|pwd|secret|token|api[_-]?key|private[_-]?key) ["']? \s* [:=] \s*)
     (?! [\[{|>*] ) ( "[^"]*"? | '[^']*'? | [^\s,}&]+ ( [ ] [^\s,}&:]+ (?=[\s,}]|$) )* )"""
 )
-_USER_INFO = re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?=@)")
+_USER_INFO = re.compile(r"(://[^/\s:@]*:)([^/\s@]+)(?=@)")
 
 
 class Source(Struct):
@@ -34,14 +34,28 @@ class Source(Struct):
         if 0 < line <= len(self.lines):
             self.spans.append((line, column - 1, len(self.lines[line - 1])))
 
-    def line(self, number: int) -> str:
-        """Return a line (1-based) as it may be shown, "" when there is none."""
+    def shown(self, number: int, column: int) -> tuple[str, int]:
+        """Return a line (1-based) as it may be shown, "" when there is none, and where a column (0-based) of it is then."""
         if not 0 < number <= len(self.lines):
-            return ""
+            return "", 0
         text = self.lines[number - 1]
-        for _, start, end in sorted((span for span in self.spans if span[0] == number), reverse=True):
-            text = text[:start] + MASK + text[end:]
-        return masked(text)
+        hidden = [(start, end) for line, start, end in self.spans if line == number]
+        hidden += [match.span(2) for match in _LITERAL.finditer(text)] + [match.span(2) for match in _USER_INFO.finditer(text)]
+        for literal in self.literals:
+            if len(literal) >= _SHORTEST_SECRET:
+                hidden += [match.span() for match in re.finditer(re.escape(literal), text)]
+        parts: list[str] = []
+        at, shift = 0, 0
+        for start, end in sorted(hidden):
+            if end <= at:
+                continue
+            start = max(start, at)
+            if start > at or not parts or parts[-1] != MASK:
+                parts += [text[at:start], MASK]
+                shift += len(MASK) * (end <= column)
+            shift -= (end - start) * (end <= column) + max(0, column - start) * (start < column < end)
+            at = end
+        return "".join([*parts, text[at:]]), min(column, len(text)) + shift
 
 
 class Problem(Struct, frozen=True):
@@ -74,11 +88,6 @@ def looks_secret(key: object) -> bool:
     return isinstance(key, str) and bool(_SECRET_KEY.search(key))
 
 
-def masked(text: str) -> str:
-    """Return `text` with what looks like a password behind its key, or inside a URL, replaced."""
-    return _USER_INFO.sub(rf"\g<1>{MASK}", _LITERAL.sub(rf"\g<1>{MASK}", text))
-
-
 def tidy(problems: Iterable[Problem], sources: Mapping[str, Source]) -> tuple[Problem, ...]:
     """Return the problems without doubles, in the order of files, lines and columns, with literal secrets masked."""
     order = {file: number for number, file in enumerate(sources)}
@@ -107,10 +116,9 @@ def render(problems: Iterable[Problem], sources: Mapping[str, Source]) -> str:
     for problem in problems:
         out.append(problem.head)
         source = sources.get(problem.file)
-        line = source.line(problem.line) if source else ""
+        line, column = source.shown(problem.line, problem.column - 1) if source else ("", 0)
         if not line.strip():
             continue
-        column = min(max(problem.column - 1, 0), len(line))
         start = max(0, column - _WIDTH + 40)
         shown = printable(line[start : start + _WIDTH])
         out += [f"    {shown.rstrip()}", f"    {' ' * (column - start)}^"]

@@ -14,8 +14,9 @@ from typing import Annotated, Any
 
 from msgspec import Meta, field
 
-from gateway.config.build import BAD, Found, build, fields_of
+from gateway.config.build import build, fields_of
 from gateway.config.data import data_folder
+from gateway.config.found import BAD, Found
 from gateway.config.load import load
 from gateway.config.node import Entry, Mapping, Node, Scalar
 from gateway.config.spec import Name, Spec

@@ -15,8 +15,8 @@ _WORDS: dict[str, bool | float | None] = {
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
-_INT = re.compile(r"[-+]?[0-9]{1,40}")
-_HEX = re.compile(r"0x[0-9a-fA-F]{1,32}")
+_INT = re.compile(r"[-+]?[0-9]{1,300}")
+_HEX = re.compile(r"0x[0-9a-fA-F]{1,200}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _FIRST = frozenset("+-.0123456789")
 

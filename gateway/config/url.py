@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
-from gateway.config.build import HOW_TO_KEEP_SECRETS, Found
+from gateway.config.found import HOW_TO_KEEP_SECRETS, Found
 from gateway.config.node import Entry, Scalar
 from gateway.config.problem import looks_secret
 from gateway.config.words import listing, nearest, quoted

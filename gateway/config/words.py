@@ -78,6 +78,11 @@ def _nearest(wanted: str, known: tuple[str, ...]) -> str | None:
     for choice in _ELSEWHERE.get(_fold(wanted).replace("-", "_"), ()):
         if choice in known:
             return choice
+    head, dot, tail = wanted.rpartition(".")
+    if dot and (siblings := tuple(choice[len(head) + 1 :] for choice in known if choice.startswith(f"{head}."))):
+        # what they have in common says nothing about which of them was meant
+        guess = _nearest(tail, siblings)
+        return f"{head}.{guess}" if guess else None
     if close := difflib.get_close_matches(_fold(wanted), folded, 1, 0.65):
         return folded[close[0]]
     usual = {name: choice for name, targets in _ELSEWHERE.items() for choice in targets if choice in known}

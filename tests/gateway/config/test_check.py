@@ -1,0 +1,212 @@
+# ruff: noqa: E501  (a row of a table, with the whole sentence, stands on one line)
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.config import ConfigError, load_config
+from gateway.config.check import check
+from gateway.config.quantity import Duration
+
+HEAD = "site: muster\ngateway: hall-1\n"
+
+
+def test_a_good_file_becomes_a_config(site, tmp_path):
+    checked = site(
+        f"""{HEAD}
+connections:
+  bus-a: {{url: "modbus-rtu:///dev/rs485-a?baud=9600", parity: N}}
+machines:
+  - {{name: m1, connect: bus-a, unit: 7, points: {{a: {{at: holding 40017, scale: 0.1}}}}}}
+  - {{name: m2, connect: bus-a, unit: 8, every: 5s, points: {{a: {{at: holding 16}}}}}}
+  - {{name: m3, connect: "modbus-rtu:///dev/rs485-a?parity=N&baud=9600", points: {{a: {{at: coil 1}}}}}}
+  - {{name: m4, connect: "modbus-tcp://10.0.0.21?unit=3", timeout: 2s, points: {{a: {{at: input 30001}}}}}}
+uplink: {{broker: [mqtts://hub]}}
+uplinks: {{customer: {{broker: [mqtt://10.0.0.5]}}}}
+""",
+        share='shares: [{to: customer, machines: ["m?"], points: [a]}]',
+    )
+    assert checked.problems == ()
+    config = checked.config
+    assert (config.site, config.gateway, config.path) == ("muster", "hall-1", str(tmp_path / "site.yaml"))
+    assert list(config.machines) == ["m1", "m2", "m3", "m4"]
+    m1, m2, m3, m4 = config.machines.values()
+    assert m1.link == m2.link == m3.link, "machines on an equal line share it, named or not"
+    assert (m1.link.scheme, m1.link.address, m1.link.base) == ("modbus-rtu", "/dev/rs485-a", str(tmp_path))
+    assert (m1.options.unit, m2.options.unit, m3.options.unit, m4.options.unit) == (7, 8, 1, 3)
+    assert (m1.link.options.baud, m1.link.options.parity) == (9600, "N")
+    assert m4.link != m1.link
+    assert m4.link.options.timeout == 2
+    assert (m1.every_s, m2.every_s) == (1.0, 5.0)
+    assert m1.points["a"].scale == 0.1
+    assert list(config.uplinks) == ["cooperative", "customer"]
+    assert config.contract.rules[0].to == "customer"
+
+
+def test_an_unchanged_file_gives_an_equal_config(site):
+    text = HEAD + "machines: [{name: a, connect: 'modbus-tcp://h', points: {x: {at: holding 1}}}]"
+    assert site(text).config == site(text).config
+    assert site(text).config != site(text.replace("holding 1", "holding 2")).config
+
+
+def test_without_share_file_nothing_leaves_and_without_uplink_it_is_good_too(site):
+    config = site(HEAD).config
+    assert config.contract.rules == ()
+    assert config.uplinks == {}
+
+
+MACHINE = HEAD + "machines:\n  - {{name: m, {}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("points: {}", "missing key 'connect': URL of the device, with options as parameters, or the name of a connection above, for example modbus-tcp://10.0.0.21:502?unit=1"),
+        ("connect: 'modbus-tcp://h', every: 0s, vibration: {}", "'every' must be longer than 0s"),
+        ("connect: 'xyz://h'", "unknown driver 'xyz'; known: modbus-rtu, modbus-tcp, opc.tcp, replay"),
+        ("connect: 'opcua.tcp://h', insecure: true", "unknown driver 'opcua.tcp', did you mean 'opc.tcp'? known: modbus-rtu, modbus-tcp, opc.tcp, replay"),
+        ("connect: 'localhost:502'", "'localhost:502' is not a URL of a device; did you mean 'modbus-tcp://localhost:502'?"),
+        ("connect: '10.0.0.30:4840'", "'10.0.0.30:4840' is not a URL of a device; did you mean 'opc.tcp://10.0.0.30:4840'?"),
+        ("connect: /dev/ttyUSB0", "'/dev/ttyUSB0' is not a URL of a device; did you mean 'modbus-rtu:///dev/ttyUSB0'?"),
+        ("connect: bus-a", "'bus-a' is neither a URL nor a connection; write a URL such as modbus-tcp://10.0.0.21:502?unit=1, or define the connection under 'connections:'"),
+        ("connect: 'modbus-tcp://h?unit=1', unit: 2", "'unit' also stands in the URL, with another value (1 there, 2 here); keep one"),
+        ("connect: 'modbus-tcp://h?unit=1&unit=1'", "option 'unit' stands twice in this URL; keep one"),
+        ("connect: 'modbus-tcp://h?unit'", "option 'unit' has no value; write unit=…"),
+        ("connect: 'modbus-tcp://h?unit=1&'", "an option is missing here, between '?' or '&' and the next '&' or the end"),
+        ("connect: 'modbus-tcp://h?unit=x'", "expected a whole number, found text 'x'"),
+        ("connect: 'modbus-tcp://h?order=abcd'", "'abcd' is not one of ABCD, CDAB, BADC, DCBA, big, word-swap, byte-swap, little; did you mean 'ABCD'?"),
+        ("connect: 'modbus-tcp://h?unti=1'", "modbus-tcp has no option 'unti', did you mean 'unit'?"),
+        ("connect: 'modbus-tcp://h?every=5s'", "'every' is a key of the machine, not an option in its URL; write 'every:' beside 'connect:'"),
+        ("connect: 'modbus-tcp://h?timeout=%zz%ff'", "'timeout=%zz%ff' is not text after decoding its %xx; leave the % signs out, or write %25 for a percent sign"),
+        ("connect: 'modbus-tcp://h', unti: 1", "unknown key 'unti', did you mean 'unit'?"),
+        ("connect: 'modbus-tcp://h', pionts: {}", "unknown key 'pionts', did you mean 'points'?"),
+        ("connect: 'replay:a.f32?rate=1kHz'", "missing key 'unit': unit of the samples after scale, 'm/s²' or 'g'; add it to the URL or as a key beside 'connect:'"),
+        ("connect: 'replay:a.wav?unit=g', vibration: {}, points: {x: {}}", "a replay has no points to poll; its features appear by themselves as vibration.*"),
+        ("connect: 'modbus-tcp://h', temperature: {points: [y]}, points: {x: {at: coil 1}}", "machine 'm' has no point 'y'; known: x"),
+        ("connect: 'modbus-tcp://h', vibration: {}, points: {vibration.rms: {at: coil 1}}", "names that begin with 'vibration.' belong to features; choose another"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_machine_is_told(heads, entry, message):
+    text = MACHINE.format(entry)
+    lines = [line.split(": ", 1)[1] for line in heads(text) if "warning" not in line]
+    assert lines == [message]
+
+
+def test_the_place_of_an_option_in_a_url_is_exact(site):
+    url = "modbus-tcp://h?unit=1&timeout=xs&bogus=2"
+    for quote in ("", "'", '"'):
+        text = HEAD + f"machines:\n  - name: m\n    connect: {quote}{url}{quote}\n    points: {{a: {{at: coil 1}}}}\n"
+        line = text.splitlines()[4]
+        places = {(p.line, p.column) for p in site(text).problems}
+        assert places == {(5, line.index("xs&") + 1), (5, line.index("bogus") + 1)}
+
+
+def test_url_values_are_read_as_the_option_wants_them(site):
+    text = (
+        HEAD
+        + "machines:\n  - {name: m, connect: 'replay:a%20b.csv?unit=m%2Fs%C2%B2&loop=false&column=7&scale=2&speed=fast', vibration: {}}\n"
+    )
+    link = site(text).config.machines["m"].link
+    options = link.options
+    assert (options.unit, options.loop, options.column, options.scale, options.speed) == ("m/s²", False, "7", 2.0, "fast")
+    assert link.address == "a%20b.csv", "only options are percent-decoded; a path is taken as it stands"
+
+
+def test_a_replay_url_needs_no_slashes(site):
+    text = HEAD + "machines:\n  - {name: m, connect: 'replay:tcp://127.0.0.1:15025?rate=25.6kHz&unit=g', vibration: {}}\n"
+    link = site(text).config.machines["m"].link
+    assert (link.scheme, link.address, link.options.rate) == ("replay", "tcp://127.0.0.1:15025", 25600)
+
+
+def test_the_same_option_with_the_same_value_in_both_places_is_fine(site):
+    assert site(MACHINE.format("connect: 'modbus-tcp://h?unit=2&timeout=2s', unit: 2, timeout: 2s, vibration: {}")).config
+
+
+BUS = (
+    HEAD
+    + "connections:\n  bus: {{url: 'modbus-rtu:///dev/a'{}}}\nmachines:\n  - {{name: m, connect: {}, points: {{a: {{at: coil 1}}}}}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "machine", "message"),
+    [
+        ("", "bus, baud: 9600", "'baud' belongs to the connection 'bus' (line 4), which several machines share; write it there"),
+        (", unit: 5", "bus", "'unit' belongs to the machines on this connection; write 'unit:' there"),
+        (", bauds: 5", "bus", "unknown key 'bauds', did you mean 'baud'?"),
+        ("", "buss", "there is no connection 'buss', did you mean 'bus'?"),
+        ("", "'bus?unit=3'", "options do not stand behind the name of a connection; write connect: bus and the options as keys beside it"),
+        ("", "bus, unti: 3", "unknown key 'unti', did you mean 'unit'?"),
+    ],
+)  # fmt: skip
+def test_a_mistake_about_a_shared_line_is_told_once(heads, line, machine, message):
+    assert [head.split(": ", 1)[1] for head in heads(BUS.format(line, machine))] == [message]
+
+
+def test_two_machines_may_read_the_same_unit(site):
+    text = (
+        HEAD
+        + "machines:\n"
+        + "".join(f"  - {{name: m{n}, connect: 'modbus-tcp://h?unit=1', points: {{a: {{at: coil 1}}}}}}\n" for n in (1, 2))
+    )
+    assert site(text).problems == ()
+
+
+def test_a_connection_that_nobody_uses_and_a_machine_without_points_are_warnings(site):
+    checked = site(HEAD + "connections: {bus: {url: 'modbus-rtu:///dev/a'}}\nmachines: [{name: m, connect: 'modbus-tcp://h'}]")
+    assert [(p.line, p.level) for p in checked.problems] == [(3, "warning"), (4, "warning")]
+    assert checked.config is not None
+
+
+def test_a_name_twice_is_told_with_the_first_line(heads):
+    text = HEAD + "machines:\n" + "  - {name: m, connect: 'modbus-tcp://h', points: {a: {at: coil 1}}}\n" * 2
+    assert heads(text) == ["site.yaml:5:12: the name 'm' is taken by the machine at line 4; every machine needs its own"]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "- a\n", "just text", "[]"])
+def test_a_file_that_is_no_site_is_told(heads, text):
+    (head,) = heads(text)
+    assert "site: NAME" in head
+
+
+def test_load_config_raises_everything_as_one_text(site):
+    site("site: 1\ngatway: x\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config("site.yaml")
+    assert "site.yaml:1:7: expected text, found the number 1" in str(caught.value)
+    assert "site.yaml:2:1: unknown key 'gatway', did you mean 'gateway'?\n    gatway: x\n    ^" in str(caught.value)
+
+
+def test_a_missing_file_is_a_problem_without_a_line():
+    assert check("/nowhere/site.yaml").problems[0].head == "/nowhere/site.yaml: there is no such file"
+
+
+def test_an_empty_duration_default_is_written_like_a_user_would():
+    assert [Duration(seconds).written for seconds in (0, 0.1, 1, 90, 600, 86400 * 30)] == [
+        "0s",
+        "100ms",
+        "1s",
+        "90s",
+        "10min",
+        "30d",
+    ]
+
+
+def test_the_check_loads_no_protocol_library_and_2000_points_are_quick(tmp_path):
+    points = "".join(f"      p{n}: {{at: holding {40010 + 2 * n}, type: float32, scale: 0.1, unit: °C}}\n" for n in range(50))
+    machines = "".join(f"  - name: m{n}\n    connect: modbus-tcp://10.0.0.{n}\n    points:\n{points}" for n in range(40))
+    lathe = "  - {name: lathe, connect: 'opc.tcp://h', insecure: true, points: {a: {path: Objects/A}}}\n"
+    (tmp_path / "site.yaml").write_text(f"{HEAD}machines:\n{machines}{lathe}")
+    script = (
+        "import sys, time; from gateway.config import load_config; start = time.process_time()\n"
+        "config = load_config(sys.argv[1]); spent = time.process_time() - start\n"
+        "heavy = {'asyncua', 'pymodbus', 'numpy', 'rich', 'aiomqtt', 'structlog'} & set(sys.modules)\n"
+        "print(sum(len(m.points) for m in config.machines.values()), spent, *heavy)"
+    )
+    root = Path(__file__).parents[3]
+    run = [sys.executable, "-c", script, str(tmp_path / "site.yaml")]
+    count, spent, *heavy = subprocess.run(run, capture_output=True, text=True, check=True, cwd=root).stdout.split()
+    assert count == "2001"
+    assert heavy == []
+    assert float(spent) < 5  # a guard against something quadratic; the budget of 1 s is measured by the benchmarks
