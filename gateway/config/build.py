@@ -130,7 +130,8 @@ def _no_mapping(struct: type[Struct], required: dict[str, FieldInfo], node: Node
     if struct is SecretRef:
         if isinstance(node, Scalar):
             node.secret = True
-            found.sources[node.file].hide(node.line, node.column, node.text)
+            if source := found.sources.get(node.file):
+                source.hide(node.line, node.column, node.text)
         found.error(node, HOW_TO_KEEP_SECRETS)
         return BAD
     example = ", ".join(f"{key}: …" for key in required) or f"{next(iter(fields_of(struct)), 'key')}: …"

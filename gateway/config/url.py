@@ -92,7 +92,13 @@ def _guess(text: str) -> str:
 def _driver(url: Url, found: Found) -> Plugin | None:
     known = known_schemes()
     if url.scheme in known:
-        return find(url.scheme)
+        try:
+            return find(url.scheme)
+        except Exception as error:  # a driver of others may fail in any way when it is imported
+            words = f"the driver '{url.scheme}' cannot be loaded ({type(error).__name__}: {error}); install its package again"
+            found.error(url.node, words)
+            url.good = False
+            return None
     url.good = False
     guess = nearest(url.scheme, known)
     cure = f", did you mean '{guess}'?" if guess else ";"

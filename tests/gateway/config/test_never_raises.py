@@ -1,6 +1,5 @@
 """Whatever stands in the files, the check answers with problems."""
 
-
 import contextlib
 import string
 import tempfile
