@@ -120,6 +120,7 @@ async def stop(door):
         (contract(("coop", ["[p]ress-1"], ["*"])), "press-1", "x", False),
         (contract(("coop", ["[p]ress-1"], ["*"])), "[p]ress-1", "x", True),
         (contract(("coop", ["a.b"], ["*"])), "axb", "x", False),
+        (contract(("coop", ["a*"], ["?"])), "a\nb", "\n", True),
         (contract(("coop", [""], [""])), "press-1", "x", False),
         (contract(("coop", ["a"], ["x"]), ("coop", ["b"], ["y"])), "a", "y", False),
         (contract(("coop", ["a"], ["x"]), ("coop", ["b"], ["y"])), "b", "y", True),
