@@ -37,7 +37,8 @@ _OTHER_WORDS: Final = {
     **dict.fromkeys(("holdings", "holding_register", "holding-register", "register", "hr", "4x", "h"), "holding"),
 }
 _TWO_WORDS = re.compile(r"^(discrete|input|holding)\s+(?:inputs?|registers?)\b", re.IGNORECASE)
-_FORM = re.compile(r"(?P<table>[A-Za-z0-4_-]+)\s+(?P<wire>wire\s+)?(?P<number>0[xX][0-9A-Fa-f]+|\d+)(?:\.(?P<bit>\d+))?")
+_FORM = re.compile(r"(?P<table>[A-Za-z0-4_-]+)\s+(?P<wire>wire\s+)?(?P<number>0[xX][0-9A-Fa-f]+|[0-9]+)(?:\.(?P<bit>[0-9]+))?")
+_LONGEST: Final = 60
 _EXAMPLE = "write it like 'holding 40017', 'input 300017', 'coil 17' or 'discrete 10017' (by the manual) or 'holding wire 16'"
 
 
@@ -88,9 +89,9 @@ class Address:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueError(f"expected the address of a register or coil; {_EXAMPLE}")
         text = str(value).strip()
-        match = _FORM.fullmatch(_TWO_WORDS.sub(r"\1", text))
+        match = _FORM.fullmatch(_TWO_WORDS.sub(r"\1", text)) if len(text) <= _LONGEST else None
         if not match:
-            raise ValueError(_unreadable(text))
+            raise ValueError(_unreadable(text[:_LONGEST]))
         table = match["table"].lower()
         if table not in TABLES:
             raise ValueError(_unknown_table(match["table"], text))
@@ -115,7 +116,7 @@ class Address:
         """Return the JSON Schema of the written form."""
         return {
             "type": "string",
-            "pattern": r"^\s*(coil|discrete|input|holding)\s+(wire\s+)?(0[xX][0-9A-Fa-f]+|\d+)(\.\d+)?\s*$",
+            "pattern": r"^\s*(coil|discrete|input|holding)\s+(wire\s+)?(0[xX][0-9A-Fa-f]+|[0-9]+)(\.[0-9]+)?\s*$",
             "examples": ["holding 40017", "input 300017", "coil 17", "discrete 10017", "holding wire 16", "holding 40017.3"],
             "description": "table and reference number as printed in manuals, or 'wire' and the zero-based address",
         }
@@ -170,12 +171,12 @@ def _unknown_table(word: str, text: str) -> str:
 
 
 def _unreadable(text: str) -> str:
-    match = re.fullmatch(r"(\d{5,6})(\.\d+)?", text)
+    match = re.fullmatch(r"([0-9]{5,6})(\.[0-9]+)?", text)
     if match and (owner := _owner(match[1])):
         return f"'{text}' names no table; did you mean '{owner} {text}'?"
-    if re.fullmatch(r"\d+(\.\d+)?|0[xX][0-9A-Fa-f]+", text):
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?|0[xX][0-9A-Fa-f]+", text):
         return f"'{text}' names no table; did you mean 'holding {text}'? Tables: {', '.join(TABLES)}"
-    if match := re.fullmatch(r"([A-Za-z]+)[:/=_-]?\s*(\d+)", text):
+    if match := re.fullmatch(r"([A-Za-z]+)[:/=_-]?\s*([0-9]+)", text):
         word = match[1].lower()
         guess = word if word in TABLES else _OTHER_WORDS.get(word)
         if guess:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from gateway.config.spec import Link
 from gateway.driver import LinkError
 from gateway.model import Reason
 
+_LARGEST_CHUNK = 1 << 20  # pymodbus drops whole what is longer, and several late answers may come in one piece
 _KEEPALIVE_IDLE_S = 15
 _KEEPALIVE_EVERY_S = 5
 _KEEPALIVE_COUNT = 3
@@ -38,6 +40,7 @@ class Line(ModbusProtocol):
         self._lost = lost
         self._connected = asyncio.Event()
         super().__init__(_params(link), is_server=False)
+        self.max_buffer_size = _LARGEST_CHUNK
 
     @property
     def byte_s(self) -> float:
@@ -61,6 +64,11 @@ class Line(ModbusProtocol):
             raise LinkError(f"{self.place} does not answer within {limit:g} s", hint=hint, reason=Reason.TIMEOUT) from None
         except OSError as error:
             raise _serial_trouble(self.place, error) if self.serial else _tcp_trouble(self.place, error) from None
+        except (termios.error, ValueError) as error:
+            params = self.comm_params
+            settings = f"{params.baudrate} {params.bytesize}{params.parity}{params.stopbits}"
+            hint = "choose another baud or parity; pseudo terminals take parity=N only"
+            raise LinkError(f"serial port {self.place} cannot do {settings} ({error})", hint=hint) from None
         await self._connected.wait()  # a serial transport reports itself one turn of the loop later
 
     def callback_connected(self) -> None:

@@ -1,0 +1,172 @@
+"""Modbus RTU, on a serial port or over TCP: no answer is accepted that could belong to another request.
+
+After a request went unanswered, the next one with an answer of the same form would be at risk. It is then asked in a longer form
+(one or two more registers), whose answer no older one can be mistaken for; where the unit refuses that, a probe of another length
+goes first, and its answer proves that nothing older is under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Final
+
+from pymodbus.framer import FramerRTU
+from pymodbus.pdu import DecodePDU
+
+from drivers.modbus.errors import ABOUT_ADDRESSES, Damaged, Refusal
+from drivers.modbus.exchange import Exchange, Flight
+from drivers.modbus.frames import SHORTEST, Frame, Splitter
+from drivers.modbus.ledger import ledger_of
+from drivers.modbus.request import REGISTER_FUNCTIONS, Request
+from gateway.clock import Clock
+from gateway.config.spec import Link
+
+SILENT_CHARACTERS: Final = 3.5
+"""Silence between two frames, in characters (Modbus over Serial Line V1.02, 2.5.1.1)."""
+
+LEAST_SILENCE_S: Final = 0.00175
+"""The same above 19200 baud."""
+
+DRAIN_S: Final = 0.03
+"""Silence that is waited for while something older may still come; USB adapters hand bytes on every 16 ms."""
+
+GAP_S: Final = 0.1
+"""When an answer stops in the middle for this long, its rest is no longer waited for."""
+
+SHORT_PROBES: Final = 8
+
+
+class RtuExchange(Exchange):
+    """Exchange over RTU frames."""
+
+    line_can_damage = True
+    _framer = FramerRTU(DecodePDU(is_server=False))
+
+    def __init__(self, link: Link, clock: Clock) -> None:
+        super().__init__(link, clock)
+        self._ledger = ledger_of(link.url)
+        self._splitter = Splitter(self._ledger.shapes)
+        byte_s = self.line.byte_s
+        self._silence = max(SILENT_CHARACTERS * byte_s, LEAST_SILENCE_S) if byte_s else 0.0
+        self._gap = min(GAP_S, self._timeout / 2)
+        self._heard_at = 0.0
+        self._noise_before = 0
+        self._stall: asyncio.TimerHandle | None = None
+        self._refused_longer: set[Request] = set()
+
+    def close(self) -> None:
+        """Close the line; a request under way ends with a LinkError."""
+        if self._stall is not None:
+            self._stall.cancel()
+        super().close()
+
+    async def _ask(self, request: Request) -> bytes:
+        if not self._clashes(request):
+            return await self._send(request)
+        longer = request.wider()
+        if longer is not None and longer not in self._refused_longer and not self._clashes(longer):
+            try:
+                return await self._send(longer)
+            except Refusal as refusal:
+                if refusal.code not in ABOUT_ADDRESSES:
+                    raise
+                self._refused_longer.add(longer)
+        if self._clashes(request):
+            await self._settle(request)
+        return await self._send(request)
+
+    async def _settle(self, request: Request) -> None:
+        """Send a probe; when it is answered, in whatever way, everything older is done with."""
+        probes = list(_probes(request))
+        free = [probe for probe in probes if not self._clashes(probe)]
+        inside = [probe for probe in free if probe.function == request.function]
+        outside = [probe for probe in free if not self._ledger.owes(probe.unit, probe.function)]
+        self.counters.probes += 1
+        try:
+            await self._send((inside or outside or probes)[0])
+        except Refusal:
+            return
+
+    async def _send(self, request: Request) -> bytes:
+        await self._quiet(request.unit)
+        frame = self._framer.encode(request.pdu, request.unit, 0)
+        self._ledger.asked(request)
+        for late in self._splitter.give_up():
+            self._unexpected(late)
+        self._noise_before = self._splitter.garbage
+        on_the_line = self.line.byte_s * (len(frame) + SHORTEST + request.size)
+        return await self._fly(request, frame, self._timeout + on_the_line)
+
+    async def _quiet(self, unit: int) -> None:
+        """Wait until the line has been silent for long enough; on one that never is, for as long as an answer may take."""
+        silence = max(self._silence, DRAIN_S) if self._ledger.in_doubt(unit) else self._silence
+        latest = self._loop.time() + self._pause + self._timeout
+        while True:
+            now = self._loop.time()
+            wait = max(self._heard_at + silence, self._landed_at + self._pause) - now
+            if wait <= 0 or now >= latest:
+                return
+            await asyncio.sleep(wait)
+
+    def _clashes(self, request: Request) -> bool:
+        return self._ledger.clashes(request, self._loop.time())
+
+    def _left_open(self, flight: Flight) -> None:
+        self._ledger.overdue(flight.request, self._loop.time())
+
+    def _received(self, data: bytes) -> None:
+        self._silent = 0
+        self._heard_at = self._loop.time()
+        for frame in self._splitter.feed(data):
+            self._frame(frame)
+        self.counters.garbage = self._splitter.garbage
+        if self._stall is None and (self._splitter.waiting or self._flight is not None):
+            self._stall = self._loop.call_later(self._gap, self._stalled)
+
+    def _stalled(self) -> None:
+        """Nothing came for a while: whatever has begun will not be completed."""
+        self._stall = None
+        missing = self._heard_at + self._gap - self._loop.time()
+        if missing > 0:
+            self._stall = self._loop.call_later(missing, self._stalled)
+            return
+        for frame in self._splitter.give_up():
+            self._frame(frame)
+        self.counters.garbage = self._splitter.garbage
+        if self._flight is not None and self._splitter.garbage - self._noise_before >= SHORTEST:
+            request = self._flight.request
+            hint = "noise, or wrong baud or parity, or A and B swapped, or a second master; an adapter that echoes needs echo: true"
+            self._fail(Damaged(f"{request}: bytes came, but no sound answer among them", hint=hint))
+
+    def _frame(self, frame: Frame) -> None:
+        flight = self._flight
+        if flight is not None and frame.unit == flight.request.unit and frame.function == flight.request.function:
+            request = flight.request
+            if frame.code is None and len(frame.data) == request.size:
+                self._ledger.answered(request)
+                self._land(frame.data)
+                return
+            if frame.code is not None and not self._ledger.owes(frame.unit, frame.function):
+                self._ledger.answered(request)
+                self._refuse(frame.code)
+                return
+        self._unexpected(frame)
+
+    def _unexpected(self, frame: Frame) -> None:
+        size = None if frame.code is not None else len(frame.data)
+        verdict = self._ledger.account_for(frame.unit, frame.function, size, self._loop.time())
+        setattr(self.counters, verdict, getattr(self.counters, verdict) + 1)
+
+
+def _probes(request: Request) -> Iterator[Request]:
+    """Yield reads whose answers cannot be taken for that of `request`: parts of it first, then other function codes."""
+    unit, function, address = request.unit, request.function, request.address
+    step = 1 if function in REGISTER_FUNCTIONS else 8
+    for count in range(1, min(request.count, SHORT_PROBES * step + 1), step):
+        probe = Request(unit, function, address, count)
+        if probe.shape != request.shape:
+            yield probe
+    for other in (3, 4, 1, 2):
+        if other != function:
+            yield Request(unit, other, address, 1)
