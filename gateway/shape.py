@@ -118,7 +118,7 @@ def _stamp(scan: Scan, column: int) -> Stamp:
 
 def _presenter(spec: PointSpec) -> Callable[[float], Value]:
     """Choose how the number in the column is shown: name of a state, truth, whole number or number."""
-    kind = getattr(spec, "type", "")
+    kind = getattr(spec, "kind", "") or getattr(spec, "type", "")  # a driver's `kind` has the default of `type` filled in
     if states := spec.states:
         return lambda value: states.get(int(value), _whole(value)) if math.isfinite(value) else None
     if kind == "bool":
