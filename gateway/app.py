@@ -17,8 +17,8 @@ from gateway.config.spec import Config
 from gateway.history import History
 from gateway.model import Record
 from gateway.notify import Notifier
-from gateway.state import State
-from gateway.supervise import Machines, Pulse, Recipients
+from gateway.state import RunBook, State
+from gateway.supervise import Machines, Pulse, Recipients, spawn
 
 log = logs.get("app")
 
@@ -51,18 +51,15 @@ class App:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        reloads: set[asyncio.Task[dict[str, Any]]] = set()
-        loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(asyncio.create_task(self.apply(None))))
-        runs = self._state.get("run", dict[str, Any], {"starts": 0, "clean": True})
-        self._last_stop = "clean" if runs["clean"] else "not clean: power cut, kill or crash"
-        self._state.put("run", {"starts": runs["starts"] + 1, "clean": False})
+        reloads: set[asyncio.Task[None]] = set()
+        loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(spawn(self._reload(), "reload")))
+        runs = RunBook(self._state)
+        self._last_stop = runs.begin()
         server = control.ControlServer(self._folder.path, self)
         await server.start()
         background = [
-            asyncio.create_task(self._history.run(self._pulse.register("history")), name="history"),
-            asyncio.create_task(
-                self._pulse.feed(self._notifier.watchdog_interval_s() or 5.0, self._alive, self._stands), name="watchdog"
-            ),
+            spawn(self._history.run(self._pulse.register("history")), "history"),
+            spawn(self._pulse.feed(self._notifier.watchdog_interval_s() or 5.0, self._alive, self._stands), "watchdog"),
         ]
         await self._recipients.apply(self.config)
         await self._machines.apply(self.config.machines)
@@ -77,8 +74,11 @@ class App:
             task.cancel()
         await asyncio.gather(*background, *reloads, return_exceptions=True)
         await self._history.close()
-        self._state.put("run", {"starts": runs["starts"] + 1, "clean": True})
+        runs.end()
         log.info("gateway_stopped")
+
+    async def _reload(self) -> None:
+        await self.apply(None)
 
     def _alive(self) -> None:
         if self._stuck:
@@ -104,6 +104,8 @@ class App:
                 self._notifier.ready()
             await self._recipients.apply(config)
             change = await self._machines.apply(config.machines)
+            for machine in change.stopped + change.restarted:
+                self._history.forget(machine)
             self.config = config
             log.info("configuration_applied", path=config.path, restarted=change.restarted, kept=len(change.kept))
             return {"path": config.path} | {name: getattr(change, name) for name in change.__struct_fields__}
@@ -132,6 +134,8 @@ class App:
             "last_stop": self._last_stop,
             "clock": {"quality": now.quality.value, "boot": now.boot},
             "stuck": self._pulse.stuck(),
+            "history": self._history.status(),
+            "state": {"troubles": list(self._state.troubles)},
             "machines": {name: machine | {"latest": latest[name]} for name, machine in machines.items()},
             "recipients": self._recipients.status(),
         }

@@ -61,6 +61,7 @@ EVENTS = {
     "outbox_evicted": "the store was full; the oldest records were dropped and are told by a tombstone",
     "records_dropped": "records could not be stored and are lost; `count` says how many",
     "record_refused": "a record cannot be stored as it is",
+    "state_failed": "a state file could not be written; what it says is lost with the process",
     "state_replaced": "the small durable state was damaged; it was put aside and begun anew",
     "store_replaced": "a damaged database was put aside and a new one begun",
     # what is sent

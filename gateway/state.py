@@ -105,3 +105,35 @@ class State:
         if not _NAME.fullmatch(name):
             raise ValueError(f"'{name}' is not a name for state: letters, digits, '-', '_' and '.', at most 100")
         return self._folder / f"{name}.json"
+
+
+class Runs(msgspec.Struct, frozen=True):
+    """How often the gateway was started on this data folder, and whether the last run ended in good order."""
+
+    starts: int = 0
+    clean: bool = True
+
+
+class RunBook:
+    """Remembers every start and every clean end, so that a power cut or a crash can be told afterwards; never raises."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._runs = Runs()
+
+    def begin(self) -> str:
+        """Note a start; return in words how the run before ended."""
+        before = self._state.get("run", Runs, Runs())
+        self._runs = Runs(before.starts + 1, clean=False)
+        self._put(self._runs)
+        return "clean" if before.clean else "not clean: power cut, kill or crash"
+
+    def end(self) -> None:
+        """Note that this run ends in good order."""
+        self._put(Runs(self._runs.starts, clean=True))
+
+    def _put(self, runs: Runs) -> None:
+        try:
+            self._state.put("run", runs)
+        except OSError as error:
+            log.error("state_failed", reason=str(error))

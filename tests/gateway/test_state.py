@@ -11,7 +11,7 @@ import pytest
 import structlog
 from msgspec import Struct
 
-from gateway.state import State
+from gateway.state import RunBook, Runs, State
 
 
 class Hours(Struct):
@@ -108,3 +108,25 @@ async def test_a_put_made_while_an_older_one_is_under_way_stays(state):
     state.put("n", "younger")
     await pending
     assert state.get("n", str, "") == "younger"
+
+
+def test_a_run_that_did_not_end_is_told_at_the_next_start(tmp_path: Path) -> None:
+    first = RunBook(State(tmp_path))
+    assert first.begin() == "clean"
+    first.end()
+    assert RunBook(State(tmp_path)).begin() == "clean"
+    assert RunBook(State(tmp_path)).begin().startswith("not clean")
+    assert State(tmp_path).get("run", Runs, Runs()).starts == 3
+
+
+def test_a_run_book_on_a_folder_that_cannot_be_written_does_not_stop_the_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    state = State(tmp_path)
+    monkeypatch.setattr(state, "put", full)
+    book = RunBook(state)
+    assert book.begin() == "clean"
+    book.end()
