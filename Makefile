@@ -27,7 +27,7 @@ test: $(VENV)/.setup $(VENV)/.test ## run every test but the campaigns
 	@sh .ci/packages mosquitto=mosquitto /usr/include/modbus/modbus.h=libmodbus-dev socat=socat gcc=gcc pkg-config=pkg-config \
 	  openssl=openssl systemd-analyze=systemd node=nodejs npm=npm
 	@for peer in tests/peers/*/package.json; do \
-	  [ ! -e "$$peer" ] || sh .ci/node-modules "$$(dirname "$$peer")"; done
+	  [ ! -e "$$peer" ] || sh .ci/node-modules "$$(dirname "$$peer")" >/dev/null || true; done
 	$(PY) -m pytest
 
 check: $(VENV)/.setup $(VENV)/.check $(VENV)/.test ## lint, types, docstrings, import rule, example configurations
@@ -38,9 +38,9 @@ check: $(VENV)/.setup $(VENV)/.check $(VENV)/.test ## lint, types, docstrings, i
 	$(GATEWAY) check configs/site.example.yaml
 	$(GATEWAY) check configs/demo/site.yaml
 
-bench: $(VENV)/.setup $(VENV)/.bench ## measure, beside the known libraries, and write docs/benchmarks.md
+bench: $(VENV)/.setup $(VENV)/.test $(VENV)/.bench ## measure, beside the known libraries, and write docs/benchmarks.md
 	@sh .ci/packages gcc=gcc /usr/include/fftw3.h=libfftw3-dev mosquitto=mosquitto
-	$(PY) tests/bench/run.py --write docs/benchmarks.md
+	$(PY) -m tests.bench.run --write docs/benchmarks.md
 
 campaign: $(VENV)/.setup $(VENV)/.test ## the long tests: real time, many repetitions
 	$(PY) -m pytest -m campaign --timeout=7200

@@ -1,0 +1,52 @@
+"""The frame of `make bench`: what a page shows, and that a row over its budget is told."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.bench import Row, run
+
+ROWS = [Row("ours | theirs", 0.25, 0.5, "1 / 4 µs"), Row("told", 3.0, None, "3 s"), Row("late", 0.6, 0.5, "")]
+
+
+def test_a_verdict_needs_a_budget():
+    assert [row.verdict for row in ROWS] == ["ok", "", "OVER"]
+
+
+def test_the_page_shows_every_row_and_every_failure_in_words():
+    text = run.page({"kernels": ROWS, "gateway": "failed with exit code 1"})
+    assert "| ours / theirs | 0.25 | 0.5 | ok | 1 / 4 µs |" in text
+    assert "| told | 3 |  |  | 3 s |" in text
+    assert "| late | 0.6 | 0.5 | OVER |  |" in text
+    assert "**failed with exit code 1**" in text
+    assert "## Kernels\nTime of the kernels" in text
+
+
+@pytest.mark.parametrize(("rows", "code"), [(ROWS[:2], 0), (ROWS, 1), ("did not end", 1)], ids=["good", "over budget", "failed"])
+def test_the_exit_code_says_whether_the_promises_hold(monkeypatch, tmp_path, capsys, rows, code):
+    monkeypatch.setattr(run, "measure", lambda *_: rows)
+    monkeypatch.setattr(sys, "argv", ["run", "kernels", "--write", str(tmp_path / "page.md")])
+    assert run.main() == code
+    assert (tmp_path / "page.md").read_text() == capsys.readouterr().out[:-1]
+
+
+def test_a_benchmark_that_fails_or_hangs_is_told_and_leaves_nothing_running(monkeypatch):
+    assert "failed with exit code 1" in run.measure("no_such", end=float("inf"))
+    started = []
+    real = subprocess.Popen
+
+    def sleeper(_: object, **options: object) -> subprocess.Popen:
+        started.append(real([sys.executable, "-c", "import time; time.sleep(60)"], **options))
+        return started[0]
+
+    monkeypatch.setattr(run.subprocess, "Popen", sleeper)
+    assert "did not end within the time" in run.measure("kernels", end=0.0)
+    assert started[0].poll() == -9
+
+
+def test_an_unknown_benchmark_lists_the_known_ones(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["run", "kernel"])
+    with pytest.raises(SystemExit):
+        run.main()
+    assert "unknown benchmark kernel; known: " in capsys.readouterr().err
