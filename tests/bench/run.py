@@ -77,17 +77,16 @@ def page(results: dict[str, list[Row] | str]) -> str:
         "",
         f"Measured on {_processor()}, {os.cpu_count()} cores, CPython {platform.python_version()}, Linux {platform.machine()}.",
     ]
-    for name, rows in results.items():
-        lines += ["", f"## {name.replace('_', ' ').capitalize()}", _summary(name), ""]
+    for bench, rows in results.items():
+        lines += ["", f"## {bench.replace('_', ' ').capitalize()}", _summary(bench), ""]
         if isinstance(rows, str):
             lines.append(f"**{rows}**")
             continue
         lines += ["| what | ratio | budget | | figures |", "|---|--:|--:|---|---|"]
         for row in rows:
             budget = "" if row.budget is None else f"{row.budget:.3g}"
-            lines.append(
-                f"| {row.name.replace(chr(124), chr(47))} | {row.ratio:.3g} | {budget} | {row.verdict} | {row.note.replace('|', '/')} |"
-            )
+            name, figures = (text.replace("|", "/") for text in (row.name, row.note))
+            lines.append(f"| {name} | {row.ratio:.3g} | {budget} | {row.verdict} | {figures} |")
     return "\n".join(lines) + "\n"
 
 
