@@ -33,8 +33,10 @@ class _LastError(logging.Handler):
         self.text = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the text."""
-        self.text = record.getMessage()
+        """Keep the error's own words."""
+        error = next((argument for argument in record.args or () if isinstance(argument, OSError)), None)
+        plain = error is not None and not isinstance(error, ssl.SSLError) and error.strerror
+        self.text = plain.lower() if plain else record.getMessage()
 
 
 class AckClient(aiomqtt.Client):

@@ -172,13 +172,8 @@ class Dialer:
             pass
         try:
             return await MqttSession.connect(url, **options)
-        except VersionRefused:
+        except (VersionRefused, DroppedEarly):
             return await self._connect_old(url, options)
-        except DroppedEarly as dropped:
-            try:
-                return await self._connect_old(url, options)
-            except DroppedEarly:
-                raise dropped from None
 
     async def _connect_old(self, url: BrokerUrl, options: dict[str, Any]) -> MqttSession:
         try:

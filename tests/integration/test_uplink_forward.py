@@ -26,11 +26,23 @@ async def running(forward):
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def load(outbox, count, *, points=5, pause=0.0):
-    for i in range(count):
-        outbox.put(reading(i, f"p{i % points}"), feature(i))
-        if i % 10 == 0:
-            await asyncio.sleep(pause)
+@asynccontextmanager
+async def load(outbox):
+    """Put ten records every few ms for as long as the block lasts."""
+
+    async def put():
+        i = 0
+        while True:
+            for _ in range(5):
+                outbox.put(reading(i, f"p{i % 5}"), feature(i))
+                i += 1
+            await asyncio.sleep(0.005)
+
+    task = asyncio.create_task(put())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 async def test_records_arrive_whole_and_are_deleted_only_then():
@@ -109,14 +121,13 @@ async def test_a_broker_that_is_stopped_and_started_under_load_costs_nothing():
     try:
         await broker.start()
         async with subscriber(broker.url) as inbox, running(forwarder(outbox, broker.url, claim=50)) as forward:
-            loading = asyncio.create_task(load(outbox, 3000, pause=0.005))
-            for _ in range(3):
-                seen = len(inbox.messages)
-                await inbox.until(lambda got, seen=seen: len(got) > seen + 3)
-                await broker.stop()
-                await until(lambda: not forward.status()["connected"])
-                await broker.start()
-            await loading
+            async with load(outbox):
+                for _ in range(3):
+                    seen = len(inbox.messages)
+                    await inbox.until(lambda got, seen=seen: len(got) > seen + 3)
+                    await broker.stop()
+                    await until(lambda: not forward.status()["connected"])
+                    await broker.start()
             await until(lambda: outbox.waiting == 0, 30)
             ledger = Ledger()
             await inbox.until(lambda got: ledger.take(got).keys >= outbox.keys, 30)
@@ -130,20 +141,19 @@ async def test_forced_drops_lose_nothing_and_repeat_only_what_was_under_way():
     outbox = MemoryOutbox()
     async with mosquitto() as broker, cutter(broker.port) as relay, subscriber(broker.url) as inbox:
         async with running(forwarder(outbox, relay.url, claim=50)) as forward:
-            loading = asyncio.create_task(load(outbox, 3000, pause=0.003))
-            for _ in range(30):
-                seen = len(inbox.messages)
-                await inbox.until(lambda got, seen=seen: len(got) > seen)
-                relay.cut()
-            await loading
+            async with load(outbox):
+                for _ in range(30):
+                    seen = len(inbox.messages)
+                    await inbox.until(lambda got, seen=seen: len(got) > seen)
+                    relay.cut()
             await until(lambda: outbox.waiting == 0, 30)
             ledger = Ledger()
             await inbox.until(lambda got: ledger.take(got).keys >= outbox.keys, 30)
-            assert forward.status()["connected"]
+            await until(lambda: forward.status()["connected"])
         assert relay.connections >= 20
         assert ledger.keys == outbox.keys
         assert ledger.out_of_order == []
-        assert ledger.repeats <= 30 * 2 * 50  # per cut at most the message under way of each of two logs
+        assert ledger.repeats <= relay.connections * 50, "more came again than one claim per cut"
 
 
 async def test_a_frozen_broker_is_given_up_and_taken_up_again():
