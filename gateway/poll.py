@@ -152,6 +152,9 @@ class Poller:
     # ── reading on the grid ──
 
     async def _serve(self, driver: Driver) -> None:
+        opened_s = self._clock.monotonic()
+        for watched in self.watched.values():
+            watched.due_s = max(watched.due_s, opened_s)  # the grid begins with the connection: nothing was missed before it
         while not self._stopping:
             self._beat()
             self._changed.clear()

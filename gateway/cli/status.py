@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
+import textwrap
 from typing import Any
 
 from gateway.cli.run import add_data_argument, data_folder
@@ -31,7 +33,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(status, ensure_ascii=False))
     else:
-        print("\n".join(render(status, points=args.points)))
+        width = shutil.get_terminal_size().columns
+        print("\n".join(wrapped(line, width) for line in render(status, points=args.points)))
     return 1 if troubles(status) else 0
 
 
@@ -99,12 +102,27 @@ def render(status: dict[str, Any], *, points: bool) -> list[str]:
 _MARK = {"good": "●", "bad": "✗", "starting": "○"}
 
 
+def wrapped(line: str, width: int) -> str:
+    """Break a line that is too long for the terminal at its spaces, under its own beginning."""
+    indent = " " * (len(line) - len(line.lstrip(" ")) + 2)
+    return (
+        textwrap.fill(line, max(40, width), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+        if line
+        else ""
+    )
+
+
 def _point(name: str, latest: dict[str, Any]) -> str:
-    value = latest["value"]
-    shown = f"{value:.6g}" if isinstance(value, float) else str(value)
     if latest["quality"] != "good":
         return f"{name} = {latest['quality']}: {latest['reason']}"
-    return f"{name} = {shown} {latest['unit']}".rstrip()
+    unit = "" if latest["unit"] == "1" else latest["unit"]
+    return f"{name} = {_shown(latest['value'])} {unit}".rstrip()
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _span(seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.cli import main
-from gateway.cli.status import render, troubles
+from gateway.cli.status import render, troubles, wrapped
 
 
 def machine(**changes: Any) -> dict[str, Any]:
@@ -113,3 +113,11 @@ def test_an_uplink_that_is_away_and_a_loop_that_stands_still_are() -> None:
 def test_nobody_there_is_exit_3_and_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--data", str(tmp_path)]) == 3
     assert "gateway run" in capsys.readouterr().err
+
+
+def test_a_long_line_is_broken_under_its_own_beginning() -> None:
+    line = "  may have: " + ", ".join(f"point_{n}" for n in range(30))
+    parts = wrapped(line, 80).splitlines()
+    assert all(len(part) <= 80 for part in parts)
+    assert all(part.startswith("    point_") for part in parts[1:])
+    assert " ".join(part.strip() for part in parts) == line.strip()
