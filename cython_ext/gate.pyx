@@ -45,7 +45,8 @@ cdef class Gate:
     """Remembers what was reported of each row of a point table and picks from every scan what is worth reporting.
 
     Args:
-        deadbands: per row, in the point's unit; a value is reported when it differs from the one reported last by more. 0: any difference.
+        deadbands: per row, in the point's unit; a value is reported when it differs by more from the one reported last.
+            0: any difference.
         heartbeats_s: per row, the longest silence in seconds; 0 or less: none.
         always: per row, 1 to report the point in every scan.
 
@@ -60,7 +61,9 @@ cdef class Gate:
         cdef Py_ssize_t i
         cdef Py_ssize_t count = deadbands.shape[0]
         if heartbeats_s.shape[0] != count or always.shape[0] != count:
-            raise ValueError(f"{count} deadbands, {heartbeats_s.shape[0]} heartbeats and {always.shape[0]} always flags; one each per row")
+            raise ValueError(
+                f"{count} deadbands, {heartbeats_s.shape[0]} heartbeats and {always.shape[0]} always flags; one each per row"
+            )
         self.rows = <Row *>PyMem_Malloc(max(1, count) * sizeof(Row))
         if self.rows == NULL:
             raise MemoryError
@@ -81,12 +84,18 @@ cdef class Gate:
         return self.count
 
     def select(
-        self, double now_s, const double[::1] values, const unsigned char[::1] quality, const unsigned char[::1] reason, rows, int[::1] out
+        self,
+        double now_s,
+        const double[::1] values,
+        const unsigned char[::1] quality,
+        const unsigned char[::1] reason,
+        rows,
+        int[::1] out,
     ):
         """Write the columns worth reporting into `out`, in order, remember them as reported, and return how many they are.
 
-        A column is worth reporting when its row is reported for the first time, its quality or reason changed, its value (unless bad) left the
-        deadband around the value reported last, its heartbeat is due, or it is to be reported always.
+        A column is worth reporting when its row is reported for the first time, its quality or reason changed, its value
+        (unless bad) left the deadband around the value reported last, its heartbeat is due, or it is to be reported always.
 
         Args:
             now_s: monotonic time.

@@ -95,7 +95,7 @@ cdef bint is_whole(double number, double divisor, double *whole) noexcept:
 
 
 cdef void set_scale(Item *item, double scale, double offset) noexcept:
-    """Keep decimal scales exact: 401 at scale 0.1 is 40.1, not 40.1 and a rounding error that the wire then has to carry.
+    """Keep decimal scales exact: 3 at scale 0.1 is 0.3, not 0.30000000000000004, which the wire would have to carry.
 
     Where scale and offset are decimal fractions, both become whole numbers over one power of ten, so only the last division rounds.
     Not for float64: its own range would overflow in the middle.
@@ -188,6 +188,7 @@ cdef class Decoder:
     def decode(self, const unsigned char[::1] data, double[::1] values, unsigned char[::1] quality, unsigned char[::1] reason):
         """Write raw * scale + offset, quality 192 and reason 0 into the column of every item; other columns stay as they are.
 
+        Decimal scales and offsets are meant as written, 0.1 as a tenth: 3 at scale 0.1 gives 0.3, not 0.30000000000000004.
         A value that is not finite becomes NaN with quality 0 and reason 9 (no sensor).
 
         Returns:
@@ -207,7 +208,8 @@ cdef class Decoder:
             raise ValueError(f"the answer has {data.shape[0]} bytes where {self.needed} are needed")
         if min(values.shape[0], quality.shape[0], reason.shape[0]) < self.columns:
             raise ValueError(
-                f"{self.columns} columns are needed; values has {values.shape[0]}, quality {quality.shape[0]}, reason {reason.shape[0]}"
+                f"{self.columns} columns are needed; "
+                f"values has {values.shape[0]}, quality {quality.shape[0]}, reason {reason.shape[0]}"
             )
         if self.needed:
             source = &data[0]

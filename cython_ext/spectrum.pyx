@@ -1,9 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Spectra of waveforms: real FFT, Welch's power spectral density, RMS in a band of acceleration or velocity.
 
-float32 samples in, float64 sums. A plan (`RealFFT`, `Welch`) allocates when it is made and then no more where `out` is given; it releases
-the GIL while it computes and serves one thread at a time. The fastest build for the processor is chosen when a plan is made; the environment
-variable GATEWAY_KERNELS=baseline forces the plain one. `cython_ext.reference` says the same in plain Python and is the test oracle.
+float32 samples in, float64 sums. A plan (`RealFFT`, `Welch`) allocates when it is made and then no more where `out` is given;
+it releases the GIL while it computes and serves one thread at a time. The fastest build for the processor is chosen when a
+plan is made; the environment variable GATEWAY_KERNELS=baseline forces the plain one. `cython_ext.reference` says the same in
+plain Python and is the test oracle.
 """
 
 from cpython cimport array
@@ -65,7 +66,9 @@ cdef long checked_length(long n) except -1:
     if not 2 <= n <= MOST_SAMPLES:
         raise ValueError(f"{n} samples: the length must be 2 to {MOST_SAMPLES}")
     if not is_fast_length(n):
-        raise ValueError(f"{n} samples: the length must be even without a prime factor above 5; the next good length is {next_fast_length(n)}")
+        raise ValueError(
+            f"{n} samples: the length must be even without a prime factor above 5; the next good length is {next_fast_length(n)}"
+        )
     return n
 
 
@@ -143,6 +146,8 @@ cdef class Welch:
     """Samples per segment."""
     cdef readonly double rate_hz
     """Samples per second."""
+    cdef readonly str backend
+    """The build in use: `avx2`, `sse2` or `neon`."""
 
     def __cinit__(self, long nfft, double rate_hz):
         cdef long i
@@ -153,6 +158,7 @@ cdef class Welch:
             raise ValueError(f"a rate of {rate_hz} Hz; it must be above 0")
         self.rate_hz = rate_hz
         self.avx2 = backend_is_avx2()
+        self.backend = backend()
         self.plan = rfft_new(nfft, self.avx2)
         self.window = <float *>PyMem_Malloc(nfft * sizeof(float))
         self.scratch = <float *>PyMem_Malloc((nfft // 2 + 1) * sizeof(float))
@@ -209,15 +215,19 @@ cdef class Welch:
     cdef void _average(self, const float *x, long n, double *density) noexcept nogil:
         cdef long bins = self.nfft // 2 + 1
         cdef long segments = 0
+        cdef long hop = self.nfft // 2
         cdef long start = 0
         cdef long k
         cdef double mean, scale
+        cdef double first_half, second_half
         memset(self.power, 0, bins * sizeof(double))
+        second_half = samples_sum(x, hop, self.avx2)
         while start + self.nfft <= n:
-            mean = samples_sum(x + start, self.nfft, self.avx2) / self.nfft
+            first_half, second_half = second_half, samples_sum(x + start + hop, hop, self.avx2)
+            mean = (first_half + second_half) / self.nfft
             rfft_add_power(self.plan, x + start, self.window, <float>mean, self.scratch, self.power)
             segments += 1
-            start += self.nfft // 2
+            start += hop
         # one-sided: a bin stands for its negative frequency too; 0 Hz and half the rate have none
         scale = self.scale / segments
         for k in range(bins):

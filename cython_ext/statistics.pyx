@@ -63,9 +63,10 @@ def statistics(const float[::1] x):
 
 
 def theil_sen(const double[::1] t, const double[::1] y):
-    """Return the slope of `y` over `t` as the median of the slopes between all pairs of points (Theil-Sen), unit of y per unit of t.
+    """Return the slope of `y` over `t` (unit of y per unit of t) as the median of the slopes of all pairs of points: Theil-Sen.
 
-    Up to 29 % of the points may be arbitrarily wrong without spoiling it. Pairs at the same t do not count. NaN when a point is not finite.
+    Up to 29 % of the points may be arbitrarily wrong without spoiling it. Pairs at the same t do not count. NaN when a point
+    is not finite.
 
     Raises:
         ValueError: lengths differ, there are no two different t, or there are more than 2048 points.

@@ -1,8 +1,8 @@
 /* Which build of the kernels runs on this processor.
  *
- * Every kernel is compiled from one source for the baseline of the architecture (SSE2 or NEON, four float lanes) and on x86-64 once more
- * for AVX2 with FMA (eight lanes); the choice is made at run time, so one wheel serves every processor. GATEWAY_KERNELS=baseline
- * forces the first, for tests.
+ * Every kernel is compiled from one source for the baseline of the architecture (SSE2 or NEON, four float lanes) and on x86-64 once
+ * more for AVX2 with FMA (eight lanes); the choice is made at run time, so one wheel serves every processor.
+ * GATEWAY_KERNELS=baseline forces the first, for tests.
  */
 #pragma once
 

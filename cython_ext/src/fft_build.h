@@ -30,18 +30,18 @@ INLINE void put(float *re, float *im, long at, point a) {
 /* Every pass is the same two loops around its butterfly: over the points p, whose factors differ, and along the stride in vectors.
  * `from` and `to` are where input and output 0 of the butterfly stand, `in` and `out` the distances to the next ones.
  * A stride of one vector is common and worth a loop of its own: the compiler then drops the inner one. */
-#define PASS(RADIX)                                                                                                           \
-    KERNEL void NAME(pass##RADIX)(const fft_pass *pass, const float *restrict re, const float *restrict im,                   \
-                                  float *restrict to_re, float *restrict to_im) {                                             \
-        const long points = pass->length / RADIX, out = pass->stride, in = points * out;                                      \
-        const float *factor = pass->factors;                                                                                  \
-        if (out == LANES)                                                                                                     \
-            for (long p = 0; p < points; p++, factor += 2 * (RADIX - 1))                                                      \
-                NAME(butterfly##RADIX)(re, im, LANES * p, in, to_re, to_im, RADIX * LANES * p, LANES, factor);                \
-        else                                                                                                                  \
-            for (long p = 0; p < points; p++, factor += 2 * (RADIX - 1))                                                      \
-                for (long q = 0; q < out; q += LANES)                                                                         \
-                    NAME(butterfly##RADIX)(re, im, out * p + q, in, to_re, to_im, RADIX * out * p + q, out, factor);          \
+#define PASS(RADIX)                                                                                                                \
+    KERNEL void NAME(pass##RADIX)(const fft_pass *pass, const float *restrict re, const float *restrict im, float *restrict to_re, \
+                                  float *restrict to_im) {                                                                         \
+        const long points = pass->length / RADIX, out = pass->stride, in = points * out;                                           \
+        const float *factor = pass->factors;                                                                                       \
+        if (out == LANES)                                                                                                          \
+            for (long p = 0; p < points; p++, factor += 2 * (RADIX - 1))                                                           \
+                NAME(butterfly##RADIX)(re, im, LANES * p, in, to_re, to_im, RADIX * LANES * p, LANES, factor);                     \
+        else                                                                                                                       \
+            for (long p = 0; p < points; p++, factor += 2 * (RADIX - 1))                                                           \
+                for (long q = 0; q < out; q += LANES)                                                                              \
+                    NAME(butterfly##RADIX)(re, im, out * p + q, in, to_re, to_im, RADIX * out * p + q, out, factor);               \
     }
 
 #define FROM const float *restrict re, const float *restrict im, long from, long in
@@ -72,7 +72,8 @@ INLINE void NAME(butterfly4)(FROM, TO) {
 }
 
 INLINE void NAME(butterfly5)(FROM, TO) {
-    const float cos72 = 0.30901699437494742f, cos144 = -0.80901699437494742f, sin72 = 0.95105651629515357f, sin144 = 0.58778525229247313f;
+    const float cos72 = 0.30901699437494742f, cos144 = -0.80901699437494742f, sin72 = 0.95105651629515357f,
+                sin144 = 0.58778525229247313f;
     const point a = get(re, im, from), b = get(re, im, from + in), c = get(re, im, from + 2 * in), d = get(re, im, from + 3 * in),
                 e = get(re, im, from + 4 * in);
     const point outer = add(b, e), inner = add(c, d), outer_gap = sub(b, e), inner_gap = sub(c, d);

@@ -1,4 +1,5 @@
-/* Both ends of the real FFT: taking the samples apart (with the radix-8 pass) and splitting the bins. Included once per build, LANES 4 or 8. */
+/* Both ends of the real FFT: taking the samples apart (with the radix-8 pass) and splitting the bins. Included once per
+ * build, after fft_build.h, for 4 or 8 lanes. */
 
 #define split NAME(split)
 #define bin_pair NAME(bin_pair)
@@ -39,7 +40,7 @@ INLINE void NAME(store_rows)(float *to, const vec *v) {
 #endif
 }
 
-/* The radix-8 butterfly of LANES neighbouring points at once; its eight outputs per point stand side by side, hence the transposition. */
+/* The radix-8 butterfly of LANES neighbouring points at once; the eight outputs of a point are stored side by side. */
 INLINE void NAME(first_points)(const rfft_plan *plan, const float *x, const float *window, float mean, long p) {
     const fft_pass *pass = &plan->pass[0];
     const long points = pass->length / 8;
@@ -76,7 +77,7 @@ KERNEL void NAME(first)(const rfft_plan *plan, const float *x, const float *wind
         NAME(first_all)(plan, x, NULL, 0);
 }
 
-/* Bins k and half - k of the signal from points k and half - k of the complex spectrum, which hold both: `b` is the mirrored point. */
+/* Bins k and half - k of the signal from points k and half - k of the complex spectrum, which hold both; `b` is the mirrored one. */
 typedef struct {
     point bin, mirrored;
 } bin_pair;

@@ -1,9 +1,10 @@
 /* Plan of a real FFT: which passes, with which factors, in which memory.
  *
- * A real signal of n samples is transformed as n/2 complex points (even samples real, odd samples imaginary), whose spectrum is then
- * split into the n/2 + 1 bins of the signal. Real and imaginary parts are kept in separate arrays, so that every lane of a vector does the same.
- * The passes are Stockham's: each reads one pair of arrays and writes the other, in an order that ends sorted. A pass works on runs
- * of `stride` neighbouring points with equal factors; the stride grows by the radix from pass to pass, so the first pass makes it 8.
+ * A real signal of n samples is transformed as n/2 complex points (even samples real, odd samples imaginary), whose spectrum is
+ * then split into the n/2 + 1 bins of the signal. Real and imaginary parts are kept in separate arrays, so that every lane of a
+ * vector does the same. The passes are Stockham's: each reads one pair of arrays and writes the other, in an order that ends
+ * sorted. A pass works on runs of `stride` neighbouring points with equal factors; the stride grows by the radix from pass to pass,
+ * so the first pass makes it 8.
  */
 #pragma once
 
@@ -20,7 +21,8 @@
 typedef struct fft_pass fft_pass;
 typedef struct rfft_plan rfft_plan;
 
-typedef void fft_run(const fft_pass *pass, const float *restrict re, const float *restrict im, float *restrict to_re, float *restrict to_im);
+typedef void fft_run(const fft_pass *pass, const float *restrict re, const float *restrict im, float *restrict to_re,
+                     float *restrict to_im);
 
 struct fft_pass {
     fft_run *run;
@@ -96,8 +98,8 @@ static void fft_list_passes(rfft_plan *plan) {
     }
 }
 
-/* Hands out pieces of one allocation, or only counts them when there is no memory yet. A piece ends with a gap: arrays a power of two apart
- * would compete for the same lines of the cache. */
+/* Hands out pieces of one allocation, or only counts them when there is no memory yet. A piece ends with a gap: arrays a power of
+ * two apart would compete for the same lines of the cache. */
 static float *fft_take(char *memory, size_t *used, long floats) {
     float *piece = memory ? (float *)(memory + *used) : NULL;
     const size_t bytes = sizeof(float) * (size_t)floats + 3 * FFT_ALIGNMENT;

@@ -1,7 +1,7 @@
 /* Vectors of LANES floats in GCC's vector extensions. Included once per build, therefore without a guard.
  *
- * The including file defines LANES (8, 4 or 1), NAME(x) (gives a function its build's suffix) and TARGET (the function attribute of the
- * build). Eight lanes are for AVX2 alone: split in halves by the compiler on SSE2 they are seven times slower than four.
+ * The including file defines LANES (8, 4 or 1), NAME(x) (gives a function its build's suffix) and TARGET (the function attribute of
+ * the build). Eight lanes are for AVX2 alone: split in halves by the compiler on SSE2 they are seven times slower than four.
  */
 #include <string.h>
 
@@ -39,7 +39,7 @@ typedef int shuffle_mask_8 __attribute__((vector_size(32)));
 #endif
 #endif
 
-/* EVEN and ODD take pairs apart. With eight lanes they come in the order 0 1 4 5 2 3 6 7: an exchange between the halves costs extra. */
+/* EVEN and ODD take pairs apart; eight lanes hold them in the order 0 1 4 5 2 3 6 7, for crossing the halves costs extra. */
 #if LANES == 8
 #define EVEN(a, b) SHUFFLE(a, b, 0, 2, 8, 10, 4, 6, 12, 14)
 #define ODD(a, b) SHUFFLE(a, b, 1, 3, 9, 11, 5, 7, 13, 15)

@@ -1,11 +1,12 @@
-/* Real FFT of float32 samples, lengths 2^a 3^b 5^c with a >= 1, in the build that fits the processor. No allocation after the plan. */
+/* Real FFT of float32 samples, lengths 2^a 3^b 5^c with a >= 1, in the build that fits the processor; allocates only in rfft_new. */
 #pragma once
 
 #include "backend.h"
 #include "fft_plan.h"
 
 /* Bins k0..half - k0 one by one: what the vectors leave in the middle of the spectrum, and bins 0 and half. */
-static void rfft_bins_from(const rfft_plan *plan, const float *restrict re, const float *restrict im, float *restrict spectrum, long k0) {
+static void rfft_bins_from(const rfft_plan *plan, const float *restrict re, const float *restrict im, float *restrict spectrum,
+                           long k0) {
     const long half = plan->half;
     spectrum[0] = re[0] + im[0];
     spectrum[2 * half] = re[0] - im[0];
@@ -23,7 +24,8 @@ static void rfft_bins_from(const rfft_plan *plan, const float *restrict re, cons
     }
 }
 
-static void rfft_power_from(const rfft_plan *plan, const float *restrict re, const float *restrict im, float *restrict power, long k0) {
+static void rfft_power_from(const rfft_plan *plan, const float *restrict re, const float *restrict im, float *restrict power,
+                            long k0) {
     const long half = plan->half;
     power[0] = (re[0] + im[0]) * (re[0] + im[0]);
     power[half] = (re[0] - im[0]) * (re[0] - im[0]);
@@ -72,7 +74,9 @@ static void rfft_take_apart(const rfft_plan *plan, const float *x, const float *
 #endif
 
 #define LAST_4 9
-#define RUNS(build) {[2] = fft_pass2_##build, [3] = fft_pass3_##build, [4] = fft_pass4_##build, [5] = fft_pass5_##build, [8] = fft_pass8_last_##build, [LAST_4] = fft_pass4_last_##build}
+#define RUNS(build)                                                                  \
+    {[2] = fft_pass2_##build, [3] = fft_pass3_##build,      [4] = fft_pass4_##build, \
+     [5] = fft_pass5_##build, [8] = fft_pass8_last_##build, [LAST_4] = fft_pass4_last_##build}
 
 /* The pass of the widest build that the stride fills. */
 static fft_run *fft_choose(const fft_pass *pass, int avx2) {
