@@ -13,6 +13,7 @@ import contextlib
 import importlib.util
 import io
 import json
+import os
 import shutil
 import signal
 import sys
@@ -171,7 +172,8 @@ class Demo:
 
     async def _show(self) -> None:
         """Show what happens until the duration is over."""
-        show = asyncio.create_task(self._nothing() if self._args.json else self._table() if sys.stdout.isatty() else self._lines())
+        on_screen = sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
+        show = asyncio.create_task(self._nothing() if self._args.json else self._table() if on_screen else self._lines())
         try:
             await asyncio.wait({show}, timeout=self._args.duration)
         finally:
