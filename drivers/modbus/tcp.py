@@ -20,6 +20,7 @@ _HEADER: Final = 8
 _LONGEST: Final = 254
 _EXCEPTION: Final = 0x80
 _REMEMBERED: Final = 64
+_STRIDE: Final = 0x9E37  # odd, so every id comes round; far apart, since some devices answer with ids that are off by one
 
 
 class TcpExchange(Exchange):
@@ -40,7 +41,7 @@ class TcpExchange(Exchange):
     async def _ask(self, request: Request) -> bytes:
         if self._pause:
             await self._rest(self._pause)
-        self._tid = self._tid % 0xFFFF + 1
+        self._tid = (self._tid + _STRIDE) & 0xFFFF or _STRIDE
         return await self._fly(request, self._framer.encode(request.pdu, request.unit, self._tid), self._timeout, self._tid)
 
     def _received(self, data: bytes) -> None:

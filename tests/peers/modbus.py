@@ -100,7 +100,7 @@ async def rtu(unit: int = 7) -> AsyncIterator[str]:
 async def _build() -> Path:
     """Compile the server once per source text."""
     target = Path(tempfile.gettempdir(), f"modbus_server-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]}")
-    if target.exists():  # noqa: ASYNC240
+    if target.exists():
         return target
     compiler = shutil.which("cc")
     assert compiler, "a C compiler is missing: apt-get install gcc libc6-dev"

@@ -11,7 +11,7 @@ import os
 import random
 import struct
 import tty
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from cython_ext.registers import crc16
 
@@ -51,6 +51,7 @@ class Slave:
         self.random = random.Random(seed)
         self.requests: list[bytes] = []
         self.legal: Callable[[int, int, int], bool] = lambda function, address, count: True
+        self.other_tids = 0.0
         self.mute = False
         self.queue: asyncio.Queue[tuple[bytes, Send]] = asyncio.Queue()
         self._buffer = b""
@@ -123,6 +124,36 @@ async def on_tcp(slave: Slave) -> AsyncIterator[str]:
         await _end(task)
 
 
+@contextlib.asynccontextmanager
+async def on_mbap(slave: Slave) -> AsyncIterator[str]:
+    """Put the slave on Modbus TCP; frames of another transaction (0, the last, the next one) may come before each of its own."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def sender(tid: int) -> Send:
+            def send(frame: bytes) -> None:
+                for other in (0, tid - 1, tid + 1):
+                    if slave.random.random() < slave.other_tids:
+                        pdu = registers(slave.requests[-1][1:6], FOREIGN)
+                        writer.write(struct.pack(">HHHB", other & 0xFFFF, 0, len(pdu) + 1, frame[0]) + pdu)
+                writer.write(struct.pack(">HHHB", tid, 0, len(frame) - 2, frame[0]) + frame[1:-2])
+
+            return send
+
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while head := await reader.readexactly(7):
+                tid, _, length, unit = struct.unpack(">HHHB", head)
+                slave.queue.put_nowait((framed(unit, await reader.readexactly(length - 1)), sender(tid)))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    task = asyncio.create_task(slave.work())
+    try:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        await _end(task)
+
+
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -134,12 +165,14 @@ async def honest(slave: Slave, request: bytes, send: Send) -> None:
     send(slave.answer(request))
 
 
-def late(chance: float, shortest: float, longest: float) -> Mood:
-    """Sometimes answer only after a while."""
+def late(chance: float, shortest: float, longest: float, always: float = 0.0) -> Mood:
+    """Sometimes answer only after a while, and take `always` seconds at least."""
 
     async def mood(slave: Slave, request: bytes, send: Send) -> None:
         if slave.random.random() < chance:
             await asyncio.sleep(slave.random.uniform(shortest, longest))
+        elif always:
+            await asyncio.sleep(always)
         send(slave.answer(request))
 
     return mood
@@ -204,10 +237,3 @@ def sometimes(*moods: Mood) -> Mood:
         await slave.random.choice(moods)(slave, request, send)
 
     return mood
-
-
-def bursts(data: bytes, pieces: int) -> Iterator[bytes]:
-    """Cut bytes into pieces."""
-    size = max(1, len(data) // pieces)
-    for i in range(0, len(data), size):
-        yield data[i : i + size]

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,7 +55,7 @@ def test_every_point_is_read_exactly_once_within_the_limits(wanted, limits, cuts
 @given(wanted(), limits)
 def test_neighbours_within_the_gap_share_a_request(wanted, limits):
     blocks = plan(1, wanted, limits)
-    for left, right in zip(blocks, blocks[1:], strict=False):
+    for left, right in pairwise(blocks):
         if left.request.function != right.request.function:
             continue
         gap = right.request.address - (left.request.address + left.request.count)
