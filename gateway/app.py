@@ -55,14 +55,14 @@ class App:
         loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(spawn(self._reload(), "reload")))
         runs = RunBook(self._state)
         self._last_stop = runs.begin()
-        server = control.ControlServer(self._folder.path, self)
-        await server.start()
         background = [
             spawn(self._history.run(self._pulse.register("history")), "history"),
             spawn(self._pulse.feed(self._notifier.watchdog_interval_s() or 5.0, self._alive, self._stands), "watchdog"),
         ]
         await self._recipients.apply(self.config)
         await self._machines.apply(self.config.machines)
+        server = control.ControlServer(self._folder.path, self)
+        await server.start()
         log.info("gateway_started", site=self.config.site, gateway=self.config.gateway, machines=len(self.config.machines))
         self._notifier.ready(f"{len(self.config.machines)} machines")
         await self._stop.wait()

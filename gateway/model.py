@@ -281,5 +281,10 @@ class Sequenced(Struct, frozen=True, gc=False):
     seq: int
     record: Record
 
+    def withheld(self) -> Sequenced:
+        """Return what is sent under this key when the record may not be: a loss of one, and nothing of its content."""
+        notice = Tombstone(lost=self.log, first=self.seq, last=self.seq, count=1, stamp=self.record.stamp)
+        return Sequenced(self.log, self.epoch, self.seq, notice)
+
 
 Records = Sequence[Record]

@@ -144,7 +144,7 @@ class Door:
         """Change the contract; what it no longer releases and is not yet stored is forgotten. What is stored stays stored."""
         self.share = share
         for lane in (self._urgent, self._rest):
-            lane.keep(self._passes)
+            lane.keep(self.passes)
 
     async def run(self) -> None:
         """Store what is offered, until cancelled; then call `drain`."""
@@ -173,7 +173,8 @@ class Door:
             "trouble": self._trouble,
         }
 
-    def _passes(self, record: Record) -> bool:
+    def passes(self, record: Record) -> bool:
+        """Say whether the contract as it is now lets a record out; the uplink asks again for what was stored under an older one."""
         return isinstance(record, Tombstone) or self.share.passes(record)  # the only tombstones here are our own
 
     async def _pump(self, lane: _Lane) -> None:
@@ -201,7 +202,7 @@ class Door:
             await asyncio.shield(lane.task)
         except Exception:
             lane.task = lane.since_s = None
-            lane.keep(self._passes)  # the contract may have changed meanwhile
+            lane.keep(self.passes)  # the contract may have changed meanwhile
             raise
         lane.task = lane.since_s = None
         self._stored += len(lane.batch)

@@ -88,6 +88,7 @@ class Recipients:
             read_secret=lambda secret: self._read_secret(secret, base),
             base=base,
             beat=self._pulse.register(loops[1]),
+            passes=lambda record: door.passes(record),
         )
         door = Door(
             Share(config.contract, name),

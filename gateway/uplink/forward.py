@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from gateway import ports
 from gateway.clock import Clock
 from gateway.config import spec
-from gateway.model import Log
+from gateway.model import Log, Record
 from gateway.uplink import batch, reasons, tls
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.errors import PublishRefused, SessionLost, UplinkError
@@ -23,6 +23,10 @@ from gateway.uplink.sizing import Sizing
 
 BEAT_S = 2.0
 FAREWELL_S = 2.0
+FAR_PAUSE_S = 300.0
+"""Longest pause before a broker that thousands of gateways share is tried again."""
+LOCAL_PAUSE_S = 10.0
+"""Longest pause before a broker on this machine is tried again; nobody else storms it."""
 
 T = TypeVar("T")
 
@@ -70,6 +74,7 @@ class Forwarder:
         read_secret: Callable[[str], str],
         base: Path,
         beat: Callable[[], None],
+        passes: Callable[[Record], bool] = lambda _: True,
         connect: Callable[..., Awaitable[Connected]] | None = None,
         random: Random | None = None,
         first_within_s: float | None = None,
@@ -89,6 +94,8 @@ class Forwarder:
             read_secret: returns the text of a secret by name; asked at every connection, so a new one is taken up.
             base: folder that paths of certificates start from.
             beat: called at least every few seconds as long as this forwarder makes progress or waits for the network.
+            passes: says whether the contract still releases a record. It was released when it was stored; when the member has
+                withdrawn it since, its key is sent with the notice of a loss in its place.
             connect: makes a session; default: `Dialer(clock.monotonic).connect`.
             random: source of jitter.
             first_within_s: the first connection is made after a random time up to this; default: 0 for a broker on this
@@ -106,15 +113,17 @@ class Forwarder:
         self._read_secret = read_secret
         self._base = base
         self._beat = beat
+        self._passes = passes
         self._connect = connect or Dialer(clock.monotonic).connect
         self._random = random or Random()  # noqa: S311  (jitter, not a secret)
-        self._first_within_s = first_within_s if first_within_s is not None else (0.0 if _is_local(spec) else 5.0)
+        local = _is_local(spec)
+        self._first_within_s = first_within_s if first_within_s is not None else (0.0 if local else 5.0)
         self._options: dict[str, Any] = {"keepalive_s": keepalive_s, "timeout_s": timeout_s}
         self._claim = claim
         self._sizing = Sizing()
         self._sending = False
         self._accepted: dict[tuple[Log, str], int] = {}
-        self._losses = Backoff(self._random)
+        self._losses = Backoff(self._random, cap_s=LOCAL_PAUSE_S if local else FAR_PAUSE_S)
         self._refusals = Backoff(self._random)
         self._next_broker = 0
         self._awake = asyncio.Event()
@@ -244,7 +253,8 @@ class Forwarder:
             raise _StoreFailed(exc) from exc
         if claim is None:
             return False
-        todo = [item for item in claim.records if item.seq > self._accepted.get((item.log, item.epoch), -1)]
+        new = (item for item in claim.records if item.seq > self._accepted.get((item.log, item.epoch), -1))
+        todo = [item if self._passes(item.record) else item.withheld() for item in new]
         most = session.max_payload or batch.MAX_PAYLOAD
         sizes = {"max_payload": min(self._sizing.limit, most), "largest_value": min(self._sizing.largest_value, most)}
         lanes: dict[Log, list[batch.Message]] = {}

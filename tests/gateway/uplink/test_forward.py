@@ -206,7 +206,8 @@ async def test_back_off_grows_until_a_connection_was_stable_for_two_minutes(brok
             return b
 
     clock, broker.down = ManualClock(), True
-    async with running(MemoryOutbox(), broker, clock=clock, random=Highest(), first_within_s=0) as forward:
+    far = "mqtt://hub.coop.example"
+    async with running(MemoryOutbox(), broker, far, clock=clock, random=Highest(), first_within_s=0) as forward:
         for pause in (1, 2, 4, 8):
             await until(lambda pause=pause: forward.status()["next_attempt_s"] == pause)
             clock.advance(pause)
@@ -352,3 +353,28 @@ async def test_a_fault_of_our_own_is_not_swallowed(broker):
 
     with pytest.raises(ZeroDivisionError):
         await forwarder(MemoryOutbox(), URL, connect=connect).run()
+
+
+async def test_a_broker_on_this_machine_is_tried_again_within_ten_seconds_however_long_it_was_away(broker):
+    class Highest(Random):
+        def uniform(self, a, b):
+            return b
+
+    clock, broker.down = ManualClock(), True
+    async with running(MemoryOutbox(), broker, clock=clock, random=Highest()) as forward:
+        for pause in (1, 2, 4, 8, 10, 10):
+            await until(lambda pause=pause: forward.status()["next_attempt_s"] == pause)
+            clock.advance(pause)
+
+
+async def test_what_the_contract_no_longer_releases_is_sent_as_a_loss_under_its_key_and_nothing_of_it(broker):
+    outbox = MemoryOutbox()
+    outbox.put(*(reading(i) for i in range(10)))
+    claimed = (await outbox.claim(100)).records
+    withdrawn = [item.record for item in claimed[3:6]]
+    async with running(outbox, broker, passes=lambda record: record not in withdrawn):
+        await until(lambda: outbox.waiting == 0)
+    ledger = Ledger().take(broker.accepted)
+    assert ledger.keys == outbox.keys
+    sent = [item for payload in broker.accepted for item in decode(payload).records]
+    assert [type(item.record).__name__ for item in sent] == ["Reading"] * 3 + ["Tombstone"] * 3 + ["Reading"] * 4
