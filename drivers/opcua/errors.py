@@ -10,7 +10,7 @@ from asyncua.ua.uaerrors._base import UaStatusCodeError
 from gateway.driver import DeviceError, LinkError
 from gateway.model import Reason
 
-_TRUST = "tell the server to trust this gateway: in its list of rejected certificates, move ours to the trusted ones"
+TRUST = "tell the server to trust this gateway: in its list of rejected certificates, move ours to the trusted ones"
 
 # status name: (message, hint, reason)
 _SERVICE: dict[str, tuple[str, str, Reason]] = {
@@ -22,8 +22,8 @@ _SERVICE: dict[str, tuple[str, str, Reason]] = {
     "BadUserAccessDenied": ("the server does not let this gateway in", "allow anonymous users on the server", Reason.REFUSED),
     "BadIdentityTokenInvalid": ("the server does not let anonymous users in", "allow them on the server", Reason.REFUSED),
     "BadIdentityTokenRejected": ("the server does not let anonymous users in", "allow them on the server", Reason.REFUSED),
-    "BadCertificateUntrusted": ("the server does not trust this gateway's certificate", _TRUST, Reason.REFUSED),
-    "BadSecurityChecksFailed": ("the server refuses this gateway's certificate", _TRUST, Reason.REFUSED),
+    "BadCertificateUntrusted": ("the server does not trust this gateway's certificate", TRUST, Reason.REFUSED),
+    "BadSecurityChecksFailed": ("the server refuses this gateway's certificate", TRUST, Reason.REFUSED),
     "BadCertificateInvalid": ("the server finds this gateway's certificate invalid", "make a new one", Reason.REFUSED),
     "BadCertificateTimeInvalid": (
         "the certificate is expired or not valid yet",

@@ -20,7 +20,7 @@ def offers(endpoints: list[ua.EndpointDescription]) -> str:
     """Return what a server offers, as it would be written in the YAML file, e.g. `Basic256Sha256/Sign`."""
     found = []
     for endpoint in endpoints:
-        policy = str(endpoint.SecurityPolicyUri).rpartition("#")[2]
+        policy = _policy(endpoint)
         mode = endpoint.SecurityMode.name
         found.append("insecure: true" if mode == "None_" else policy if mode == "SignAndEncrypt" else f"{policy}/{mode}")
     return ", ".join(dict.fromkeys(found)) or "nothing"
@@ -33,10 +33,14 @@ def choose(endpoints: list[ua.EndpointDescription], security: Security, place: s
         LinkError: the server does not offer it; the message says what it offers.
     """
     for endpoint in endpoints:
-        policy = str(endpoint.SecurityPolicyUri).rpartition("#")[2]
-        if policy == security.policy and endpoint.SecurityMode.name == security.mode:
+        if _policy(endpoint) == security.policy and endpoint.SecurityMode.name == security.mode:
             return endpoint
     raise LinkError(f"{place} does not offer {security}", hint=f"it offers: {offers(endpoints)}", reason=Reason.REFUSED)
+
+
+def _policy(endpoint: ua.EndpointDescription) -> str:
+    """Return the policy as engineering tools write it: `Aes256Sha256RsaPss` for `…#Aes256_Sha256_RsaPss`."""
+    return str(endpoint.SecurityPolicyUri).rpartition("#")[2].replace("_", "")
 
 
 def load_certificate(path: Path) -> x509.Certificate:

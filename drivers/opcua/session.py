@@ -19,7 +19,7 @@ from asyncua.client.client import Client
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.uaerrors._base import UaError
 
-from drivers.opcua.errors import link_error, request_error
+from drivers.opcua.errors import TRUST, link_error, request_error
 from drivers.opcua.security import Identity, offers
 from drivers.opcua.spec import OpcuaLink
 from gateway.config.spec import Link
@@ -114,6 +114,7 @@ class Session:
     async def close(self) -> None:
         """Let go of everything within 2 s; never raises, may be called twice."""
         client, self._client = self._client, None
+        self.lose(LinkError(f"{self.place}: the connection is closed"))
         if not client:
             return
         protocol = client.uaclient.protocol
@@ -148,7 +149,12 @@ class Session:
                     f"OPC UA server {self.place} is not pinned: store its certificate and name it in server_certificate"
                 )
             await identity.secure(client, await self._endpoints(), self.place)
-            await client.connect()
+            try:
+                await client.connect()
+            except AssertionError:  # asyncua cannot read a fault in place of a channel; the reason stays in it
+                raise LinkError(
+                    f"{self.place}: the server refuses the secured channel", hint=TRUST, reason=Reason.REFUSED
+                ) from None
             return
         self.warnings.append(f"OPC UA without security to {self.place}: everyone on the network can read and forge values")
         try:

@@ -40,7 +40,7 @@ class Security(str):
         Raises:
             ValueError: they are unknown, or the policy is broken.
         """
-        text = str(value).strip()
+        text = str(value).strip().replace("_", "")  # tools write it with or without
         policy, slash, mode = text.partition("/")
         if policy in _BROKEN:
             raise ValueError(f"{policy} is broken and no longer allowed; the server surely offers one of {', '.join(POLICIES)}")

@@ -32,14 +32,17 @@ class Inbox:
         self._filled = asyncio.Event()
         self._room = asyncio.Event()
 
-    def put(self, scan: Scan) -> Coroutine[Any, Any, None] | None:
-        """Take a Scan; when there are too many already, return what the sender must await before it sends more."""
+    def put(self, scan: Scan) -> None:
+        """Take a Scan."""
         self._scans.append(scan)
         self._filled.set()
-        if len(self._scans) < _WAITING:
+
+    def room(self) -> Coroutine[Any, Any, object] | None:
+        """Return what the sender must await before it sends more; None while there is room."""
+        if len(self._scans) < _WAITING or self._error:
             return None
         self._room.clear()
-        return self._until_room()
+        return self._room.wait()
 
     def fail(self, error: LinkError) -> None:
         """Let the taker have what is there, and then this error."""
@@ -67,9 +70,6 @@ class Inbox:
         if len(self._scans) < _WAITING // 2:
             self._room.set()
         return scan
-
-    async def _until_room(self) -> None:
-        await self._room.wait()
 
 
 class Subscription:
@@ -193,36 +193,35 @@ class Subscription:
             ),
         )
 
-    def _on_publish(self, result: ua.PublishResult) -> Coroutine[Any, Any, None] | None:
+    def _on_publish(self, result: ua.PublishResult) -> Coroutine[Any, Any, object] | None:
         """Take one answer of the server; called by asyncua's publish loop, which awaits what is returned."""
         self._silence = 0
-        wait: Coroutine[Any, Any, None] | None = None
         for notification in result.NotificationMessage.NotificationData or ():
             if isinstance(notification, ua.DataChangeNotification):
-                wait = self._take(notification.MonitoredItems or (), wait)
+                self._take(notification.MonitoredItems or ())
             elif isinstance(notification, ua.StatusChangeNotification):
                 self._session.lose(LinkError(f"{self._session.place}: the subscription ended ({notification.Status.name})"))
-        return wait
+        return self._inbox.room()
 
-    def _take(
-        self, items: Sequence[ua.MonitoredItemNotification], wait: Coroutine[Any, Any, None] | None
-    ) -> Coroutine[Any, Any, None] | None:
+    def _take(self, items: Sequence[ua.MonitoredItemNotification]) -> None:
+        """Sort the values into Scans: the first of every point into the first, what else its queue held into the next."""
         stamp = self._clock.stamp()
-        columns: dict[int, ua.DataValue] = {}
+        rounds: list[dict[int, ua.DataValue]] = [{}]
+        repeated: dict[int, int] = {}
         for item in items:
             row, value = item.ClientHandle, item.Value
             if self._read and row in self._read and _same(self._read.pop(row), value):
                 continue
-            if row in columns:  # a queue of several values: a point has one column per Scan
-                wait = self._put(columns, stamp, wait)
-                columns = {}
-            columns[row] = value
-        return self._put(columns, stamp, wait) if columns else wait
-
-    def _put(self, columns: dict[int, ua.DataValue], stamp: Any, wait: Any) -> Coroutine[Any, Any, None] | None:
-        if wait is not None:
-            wait.close()
-        return self._inbox.put(self._columns.scan(list(columns.values()), list(columns), stamp))
+            if row not in rounds[0]:
+                rounds[0][row] = value
+                continue
+            number = repeated[row] = repeated.get(row, 0) + 1
+            if number == len(rounds):
+                rounds.append({})
+            rounds[number][row] = value
+        for columns in rounds:
+            if columns:
+                self._inbox.put(self._columns.scan(list(columns.values()), list(columns), stamp))
 
 
 def _same(one: ua.DataValue, other: ua.DataValue) -> bool:
