@@ -51,7 +51,7 @@ class Counters(Struct):
 
 
 class Flight:
-    """A request under way."""
+    """A request under way; `done` belongs to the caller, who may cancel it and go, `timer` ends it when it is overdue."""
 
     __slots__ = ("done", "request", "tid", "timer")
 
@@ -78,6 +78,7 @@ class Exchange(ABC):
         self._loop = asyncio.get_running_loop()
         self._lock = asyncio.Lock()
         self._flight: Flight | None = None
+        self._ended: asyncio.Future[None] | None = None
         self._landed_at = 0.0
         self._silent = 0
         self._lost: LinkError | None = None
@@ -97,7 +98,8 @@ class Exchange(ABC):
         """
         async with self._lock:
             while self._flight is not None:  # left behind by a caller that was cancelled
-                await asyncio.wait([self._flight.done])
+                self._ended = self._loop.create_future()
+                await self._ended
             return await self._ask(request)
 
     def close(self) -> None:
@@ -129,7 +131,7 @@ class Exchange(ABC):
         self._flight = Flight(request, done, tid, self._loop.call_later(timeout, self._expired))
         self.counters.requests += 1
         self.line.send(frame)
-        return await asyncio.shield(done)
+        return await done  # cancelling this future does not end the flight
 
     def _land(self, data: bytes) -> None:
         """The request under way is answered."""
@@ -161,6 +163,8 @@ class Exchange(ABC):
         assert self._flight is not None
         flight, self._flight = self._flight, None
         flight.timer.cancel()
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(None)
         self._landed_at = self._loop.time()
         return flight
 
