@@ -82,6 +82,14 @@ class TimeQuality(StrEnum):
     UNCERTAIN = "uncertain"
 
 
+class Kind(IntEnum):
+    """What the float64 of a column stands for, where only the device knows it: one byte per column in a `Scan`."""
+
+    NUMBER = 0
+    WHOLE = 1
+    TRUTH = 2
+
+
 class Stamp(Struct, frozen=True, gc=False):
     """One moment: wall time in ns since 1970 UTC, monotonic ns, the boot it belongs to, and how good the wall time is."""
 
@@ -122,6 +130,7 @@ class Scan(Struct, eq=False):
         objects: what a float64 cannot hold (str, bytes, exact 64-bit int, list), by column; sparse.
         rows: indices into the table for a partial scan (a publish of changed points); None means all, in order.
         stamps: wall time in ns per column as the device gave it, 0 where it gave none; None means it gave none at all.
+        kinds: a `Kind` byte per column from a device that tells the type with the value; None: the point's spec says it.
     """
 
     table: PointTable
@@ -132,6 +141,7 @@ class Scan(Struct, eq=False):
     objects: dict[int, Any] = field(default_factory=dict)
     rows: array[int] | None = None
     stamps: array[int] | None = None
+    kinds: bytearray | None = None
 
     def __len__(self) -> int:
         """Return the number of columns."""

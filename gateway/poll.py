@@ -7,6 +7,7 @@ in flight is never cancelled: whoever stops a poller waits for the answer or for
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable
 from typing import Protocol
@@ -17,7 +18,7 @@ from gateway import log as logs
 from gateway.clock import Clock
 from gateway.config.spec import Link, Machine
 from gateway.driver import DeviceError, Driver, LinkError, Streams, Subscribes
-from gateway.model import Block, PointTable, Reason, Scan, Stamp
+from gateway.model import Block, PointTable, Scan, Stamp
 
 log = logs.get("poll")
 
@@ -42,7 +43,7 @@ class Sink(Protocol):
 
 
 class Health(Struct, kw_only=True):
-    """How a machine is doing: `state` is `starting`, `good` or `bad`; `error` and `hint` in words when bad."""
+    """How a machine is doing: `state` is `starting`, `good`, `bad` or `ended`; `error` and `hint` in words when bad."""
 
     state: str = "starting"
     error: str = ""
@@ -224,7 +225,7 @@ class Poller:
                 self._bad(watched, error)
                 watched.due_s = now_s + self._quarantine_s(watched)
             else:
-                raise LinkError("the source ended", hint="it is opened again", reason=Reason.NO_DATA)
+                self._ended(self.watched[name])
         for name, watched in self.watched.items():
             if name in self._flows or watched.due_s > now_s:
                 continue
@@ -277,6 +278,12 @@ class Poller:
         if health.state != "good":
             health.state, health.error, health.hint, health.since = "good", "", "", stamp
         health.last = stamp
+
+    def _ended(self, watched: Watched) -> None:
+        """Leave a source alone that came to its end for good: a recording that is played once."""
+        watched.due_s = math.inf
+        watched.health.state, watched.health.since = "ended", self._clock.stamp()
+        log.info("stream_ended", machine=watched.machine.name)
 
     def _bad(self, watched: Watched, error: DeviceError) -> None:
         """Tell once, and let the readings say it every time: they turn bad with the reason."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from cython_ext.gate import Gate
 from gateway.config.spec import Limits, PointSpec
-from gateway.model import Event, PointTable, Quality, Reading, Reason, Record, Scan, Severity, Stamp, TimeQuality, Value
+from gateway.model import Event, Kind, PointTable, Quality, Reading, Reason, Record, Scan, Severity, Stamp, TimeQuality, Value
 
 SOURCE_TIME_TRUST_NS = 60_000_000_000
 """A device's own time stamp is used when it is within this of the gateway's; the clock of an old PLC is often years off."""
@@ -52,7 +52,10 @@ class Shape:
         quality = Quality(scan.quality[column])
         value: Value = None
         if quality is not Quality.BAD:
-            value = scan.objects[column] if column in scan.objects else self._show[row](scan.values[column])
+            show = self._show[row]
+            if show is _number and scan.kinds is not None:
+                show = _BY_KIND[scan.kinds[column]]
+            value = scan.objects[column] if column in scan.objects else show(scan.values[column])
         return Reading(
             machine=self._table.machine,
             point=self._table.names[row],
@@ -138,3 +141,6 @@ def _whole(value: float) -> Value:
 
 def _number(value: float) -> Value:
     return value if math.isfinite(value) else None
+
+
+_BY_KIND: dict[int, Callable[[float], Value]] = {Kind.NUMBER: _number, Kind.WHOLE: _whole, Kind.TRUTH: bool}

@@ -153,7 +153,7 @@ class BrowsePath(str):
         if _NODE.fullmatch(text) and "=" in text.split("/")[0]:
             raise ValueError(f"'{text}' is not a path; did you mean 'node: {text}'?")
         steps = _steps(text)
-        if any(not step.name for step in steps):
+        if not steps or any(not step.name for step in steps):
             raise ValueError(f"a step in '{text}' is empty; write it like 'Objects/Press/Temp', and a slash inside a name as '&/'")
         first = steps[0]
         if first.name not in ROOTS or first.index not in {None, 0}:

@@ -13,7 +13,7 @@ from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
 from drivers.opcua.spec import OpcuaPoint
-from gateway.model import PointTable, Quality, Reason, Scan, Stamp
+from gateway.model import Kind, PointTable, Quality, Reason, Scan, Stamp
 
 EXACT = 2**53
 """Whole numbers up to this are exact in a float64."""
@@ -73,6 +73,7 @@ class Columns:
     def _fill(self, scan: Scan, values: Sequence[ua.DataValue], rows: Sequence[int], columns: Sequence[int]) -> None:
         numbers, quality, reason, scaled = scan.values, scan.quality, scan.reason, self._scaled
         stamps = array("q", bytes(8 * len(numbers)))
+        kinds = scan.kinds = bytearray(len(numbers))
         stamped = False
         for value, row, column in zip(values, rows, columns, strict=True):
             code = value.StatusCode.value if value.StatusCode is not None else 0
@@ -91,10 +92,13 @@ class Columns:
             kind: Any = type(held)
             if kind is bool:
                 numbers[column] = held
+                kinds[column] = Kind.TRUTH
             elif kind is float or kind is int:
                 if row in scaled:
                     scale, offset = scaled[row]
                     held = held * scale + offset
+                elif kind is int:
+                    kinds[column] = Kind.WHOLE
                 if kind is int and not -EXACT <= held <= EXACT and row not in scaled:
                     scan.objects[column] = held
                 elif math.isfinite(held):

@@ -99,7 +99,7 @@ def render(status: dict[str, Any], *, points: bool) -> list[str]:
     return lines
 
 
-_MARK = {"good": "●", "bad": "✗", "starting": "○"}
+_MARK = {"good": "●", "bad": "✗", "starting": "○", "ended": "○"}
 
 
 def wrapped(line: str, width: int) -> str:

@@ -156,6 +156,18 @@ async def test_blocks_of_a_waveform_are_handed_on_and_a_broken_source_is_opened_
     assert world.opened == 2
 
 
+async def test_a_recording_that_is_played_once_ends_and_is_not_opened_again(poller: Poller, world: World) -> None:
+    world.streams["s"] = asyncio.Queue()
+    beside = Collector()
+    poller.add(machine("s", link=LINK, points=0), Collector())
+    poller.add(machine("a", link=LINK), beside)
+    await world.streams["s"].put(None)
+    await until(lambda: poller.watched["s"].health.state == "ended")
+    seen = len(beside.scans)
+    await until(lambda: len(beside.scans) > seen + 5)
+    assert (world.opened, poller.watched["s"].health.errors) == (1, 0)
+
+
 async def test_what_is_subscribed_is_not_polled(poller: Poller, world: World) -> None:
     world.publishes["a"] = asyncio.Queue()
     sink = Collector()

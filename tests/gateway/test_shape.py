@@ -8,7 +8,7 @@ from typing import Literal
 from gateway.clock import ManualClock
 from gateway.config.quantity import Duration
 from gateway.config.spec import Limits, PointSpec
-from gateway.model import Event, PointTable, Quality, Reading, Reason, Record, Scan, Severity, Stamp, TimeQuality
+from gateway.model import Event, Kind, PointTable, Quality, Reading, Reason, Record, Scan, Severity, Stamp, TimeQuality
 from gateway.shape import SOURCE_TIME_TRUST_NS, Shape
 
 
@@ -143,3 +143,11 @@ def test_the_devices_own_time_is_taken_when_it_is_credible() -> None:
     assert stamp(now.wall_ns - SOURCE_TIME_TRUST_NS - 1) == now, "a PLC whose clock is wrong does not set ours"
     clock.time_quality = TimeQuality.UNCERTAIN
     assert stamp(now.wall_ns - 5_000_000) == clock.stamp(), "two doubtful clocks cannot vouch for each other"
+
+
+def test_the_device_may_tell_what_a_number_stands_for() -> None:
+    clock = ManualClock()
+    t = table(count=PointSpec(), on=PointSpec(), level=PointSpec(), mode=PointSpec(states={3: "auto"}))
+    kinds = bytearray([Kind.WHOLE, Kind.TRUTH, Kind.NUMBER, Kind.WHOLE])
+    records = Shape(t).apply(scan(t, [5121.0, 1.0, 2.0, 3.0], clock, kinds=kinds))
+    assert [(type(v), v) for v in told(records).values()] == [(int, 5121), (bool, True), (float, 2.0), (str, "auto")]

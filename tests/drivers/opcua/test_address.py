@@ -3,7 +3,7 @@
 import uuid
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from drivers.opcua.address import BrowsePath, NodeAddress, NodeParts, Segment, check_address
@@ -123,6 +123,7 @@ def test_bad_paths(written, words):
         BrowsePath.parse(written)
 
 
+@example("&")
 @given(st.one_of(st.text(), st.text("0123456789ns=uigb;:/&%Objects[]@."), st.integers(), st.none(), st.booleans()))
 def test_anything_is_an_address_or_a_sentence(written):
     for parse in (NodeAddress.parse, BrowsePath.parse, lambda text: check_address("opc.tcp", str(text))):
