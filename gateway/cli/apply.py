@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from gateway.cli._site import MISSING, is_missing
 from gateway.cli.run import add_data_argument, data_folder
 
 SUMMARY = "change the running gateway to a configuration; only machines whose entry changed restart"
@@ -20,10 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check, then apply; 1: the configuration has problems and nothing changed, 3: no gateway runs."""
+    """Check, then apply; 1: the configuration has problems and nothing changed, 2: there is no such file, 3: no gateway runs."""
     from gateway.config import ConfigError, load_config
     from gateway.control import NotRunning, request
 
+    if is_missing("apply", args.site):
+        return MISSING
     try:
         load_config(args.site)
         answer = request(data_folder(args), "apply", path=str(Path(args.site).absolute()))

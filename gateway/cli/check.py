@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from gateway.cli._site import MISSING, is_missing
 
 if TYPE_CHECKING:
     from gateway.config.spec import Config
@@ -29,10 +29,8 @@ def run(args: argparse.Namespace) -> int:
     from gateway.config.check import check
     from gateway.config.problem import render
 
-    if not Path(args.site).is_file():
-        what = "is a folder; name the file in it" if Path(args.site).is_dir() else "does not exist"
-        print(f"gateway check: {args.site} {what}", file=sys.stderr)
-        return 2
+    if is_missing("check", args.site):
+        return MISSING
     checked = check(args.site)
     errors = sum(problem.level == "error" for problem in checked.problems)
     warnings = len(checked.problems) - errors

@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+from gateway.cli._site import MISSING, is_missing
+
 SUMMARY = "run the gateway with a configuration"
 
 
@@ -34,11 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until told to stop; 1: the configuration has problems, 2: the data folder cannot be used."""
+    """Run until told to stop; 1: the configuration has problems, 2: there is no such file, or the data folder cannot be used."""
     from gateway import log
     from gateway.config import ConfigError, load_config
     from gateway.control import AlreadyRunning, DataFolder
 
+    if is_missing("run", args.site):
+        return MISSING
     try:
         config = load_config(args.site)
     except ConfigError as error:
