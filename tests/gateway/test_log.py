@@ -238,13 +238,13 @@ def test_a_closed_stderr_stops_nothing(monkeypatch):
 
 def test_libraries_are_heard_from_warning_on_and_in_one_form(capsys):
     setup()
-    for name in ("asyncua.client", "pymodbus.logging", "mqtt", "paho.mqtt.client"):
+    for name in ("asyncua.common", "pymodbus.logging", "mqtt", "paho.mqtt.client"):
         logging.getLogger(name).info("chatter")
         logging.getLogger(name).warning("trouble in %s", name)
     said = lines(capsys)
-    assert [line["library"] for line in said] == ["asyncua.client", "pymodbus.logging", "mqtt", "paho.mqtt.client"]
+    assert [line["library"] for line in said] == ["asyncua.common", "pymodbus.logging", "mqtt", "paho.mqtt.client"]
     assert {line["event"] for line in said} == {"library"}
-    assert said[0]["message"] == "trouble in asyncua.client"
+    assert said[0]["message"] == "trouble in asyncua.common"
 
 
 def test_a_library_that_repeats_itself_is_counted_instead(capsys):

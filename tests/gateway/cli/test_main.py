@@ -89,6 +89,7 @@ def test_it_runs_as_a_module():
 def test_ctrl_c_ends_quietly_with_130():
     script = (
         "import sys, signal; from gateway import cli\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
         "class Waits: pass\n"
         "Waits.SUMMARY = ''; Waits.add_arguments = staticmethod(lambda parser: None)\n"
         "Waits.run = staticmethod(lambda args: (print('waiting', flush=True), signal.pause()))\n"
