@@ -39,6 +39,7 @@ class App:
         self._recipients = Recipients(folder.path, self._clock, self._pulse, read_secret)
         self._applying = asyncio.Lock()
         self._stop = asyncio.Event()
+        self._stopping = False
         self._stuck: list[str] = []
         self._last_stop = "clean"
 
@@ -51,8 +52,7 @@ class App:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        reloads: set[asyncio.Task[None]] = set()
-        loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(spawn(self._reload(), "reload")))
+        loop.add_signal_handler(signal.SIGHUP, lambda: spawn(self._reload(), "reload"))
         runs = RunBook(self._state)
         self._last_stop = runs.begin()
         background = [
@@ -68,11 +68,13 @@ class App:
         await self._stop.wait()
         self._notifier.stopping()
         await server.stop()
-        await self._machines.stop()
-        await self._recipients.stop()
-        for task in (*background, *reloads):
+        async with self._applying:  # a change that is under way is finished first, and none begins after it
+            self._stopping = True
+            await self._machines.stop()
+            await self._recipients.stop()
+        for task in background:
             task.cancel()
-        await asyncio.gather(*background, *reloads, return_exceptions=True)
+        await asyncio.gather(*background, return_exceptions=True)
         await self._history.close()
         runs.end()
         log.info("gateway_stopped")
@@ -94,21 +96,27 @@ class App:
     async def apply(self, path: str | None) -> dict[str, Any]:
         """Change to the configuration in `path`, or read the present file again; with a problem in it nothing changes."""
         async with self._applying:
+            if self._stopping:
+                return {"error": "the gateway is being stopped"}
             self._notifier.reloading()
             try:
-                config = await asyncio.to_thread(load_config, path or self.config.path)
-            except ConfigError as error:
-                log.error("configuration_rejected", path=path or self.config.path, problems=len(error.problems))
-                return {"problems": str(error)}
+                return await self._change(path or self.config.path)
             finally:
                 self._notifier.ready()
-            await self._recipients.apply(config)
-            change = await self._machines.apply(config.machines)
-            for machine in change.stopped + change.restarted:
-                self._history.forget(machine)
-            self.config = config
-            log.info("configuration_applied", path=config.path, restarted=change.restarted, kept=len(change.kept))
-            return {"path": config.path} | {name: getattr(change, name) for name in change.__struct_fields__}
+
+    async def _change(self, path: str) -> dict[str, Any]:
+        try:
+            config = await asyncio.to_thread(load_config, path)
+        except ConfigError as error:
+            log.error("configuration_rejected", path=path, problems=len(error.problems))
+            return {"problems": str(error)}
+        await self._recipients.apply(config)
+        change = await self._machines.apply(config.machines)
+        for machine in change.stopped + change.restarted:
+            self._history.forget(machine)
+        self.config = config
+        log.info("configuration_applied", path=config.path, restarted=change.restarted, kept=len(change.kept))
+        return {"path": config.path} | {name: getattr(change, name) for name in change.__struct_fields__}
 
     def status(self) -> dict[str, Any]:
         """Return the state of everything as plain JSON values."""

@@ -22,6 +22,9 @@ NAME = "gateway.sock"
 MOST_BYTES = 64 * 1024
 """Longest request; answers are as long as they are."""
 
+PATIENCE_S = 10.0
+"""Who does not read its answer for so long is hung up on."""
+
 
 class NotRunning(Exception):  # noqa: N818  (a state, not a fault)
     """No gateway answers on the socket; the message says where it was looked for."""
@@ -84,9 +87,10 @@ class ControlServer:
         try:
             while line := await reader.readline():
                 writer.write(msgspec.json.encode(await _one(self._runtime, line)) + b"\n")
-                await writer.drain()
-        except (ConnectionError, ValueError):
-            pass  # the other side left, or sent a line longer than the limit: nothing is owed to it
+                async with asyncio.timeout(PATIENCE_S):
+                    await writer.drain()
+        except (ConnectionError, ValueError, TimeoutError):
+            pass  # the other side left, does not read, or sent a line longer than the limit: nothing is owed to it
         finally:
             del self._open[writer]
             writer.close()

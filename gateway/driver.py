@@ -92,6 +92,14 @@ class Streams(Protocol):
         """Yield Blocks as they come, in order; ends by itself when the source ends for good (a file that is not looped)."""
 
 
+@runtime_checkable
+class Forgets(Protocol):
+    """Optional power: a driver that keeps something per table, a read plan or warnings, and can drop it."""
+
+    def forget(self, table: PointTable) -> None:
+        """Drop what was kept for a table that is not read any more."""
+
+
 class Finding(Struct, frozen=True):
     """What a driver's offline check has to say about one machine: where (point name and key, both may be empty) and what.
 

@@ -72,6 +72,10 @@ class SqliteOutbox:
         with suppress(OutboxError):
             await self._in_thread(self._store.check_in)
 
+    def limit(self, max_bytes: int, max_age_s: float | None) -> None:
+        """Set new limits; they are enforced from the next commit on."""
+        self._store.limit(max_bytes, max_age_s)
+
     async def close(self) -> None:
         """Commit what is waiting and close the file; may be called twice."""
         committer, self._committer = self._committer, None

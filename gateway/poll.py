@@ -17,7 +17,7 @@ from msgspec import Struct, field
 from gateway import log as logs
 from gateway.clock import Clock
 from gateway.config.spec import Link, Machine
-from gateway.driver import DeviceError, Driver, LinkError, Streams, Subscribes
+from gateway.driver import DeviceError, Driver, Forgets, LinkError, Streams, Subscribes
 from gateway.model import Block, PointTable, Scan, Stamp
 
 log = logs.get("poll")
@@ -27,6 +27,12 @@ LONGEST_BACKOFF_S = 5.0
 
 STEADY_S = 30.0
 """A connection that held this long starts again with a short back-off."""
+
+READ_S = 120.0
+"""What one call of a driver may take, with all its timeouts, before the poller counts as stuck."""
+
+STOP_S = 3.0
+"""How long a stop waits for the call in flight before it closes the driver under it."""
 
 LONGEST_SILENCE_S = 2.0
 """A poller gives a sign of progress at least this often, also with nothing to do."""
@@ -71,7 +77,7 @@ class Watched(Struct, eq=False):
 class Poller:
     """The task of one connection. Machines come and go while it runs; the others on it do not notice."""
 
-    def __init__(self, link: Link, create: Callable[[Link, Clock], Driver], clock: Clock, beat: Callable[[], None]) -> None:
+    def __init__(self, link: Link, create: Callable[[Link, Clock], Driver], clock: Clock, beat: Callable[..., None]) -> None:
         self.link = link
         self.driver: Driver | None = None
         self.watched: dict[str, Watched] = {}
@@ -89,13 +95,21 @@ class Poller:
     def start(self) -> None:
         """Start the task."""
         self._task = asyncio.create_task(self._run(), name=f"poll {self.link.url}")
+        self._task.add_done_callback(_told)
 
     async def stop(self) -> None:
-        """End the task after the call in flight and close the driver."""
+        """End the task after the call in flight and close the driver; a device that hangs does not hold it up for long."""
         self._stopping = True
         self._changed.set()
-        if self._task:
-            await asyncio.wait({self._task})
+        task = self._task
+        if task is None:
+            return
+        await asyncio.wait({task}, timeout=STOP_S)
+        if not task.done() and self.driver is not None:
+            await self._let_go(self.driver)  # ends the call in flight with a LinkError
+            await asyncio.wait({task}, timeout=STOP_S)
+        task.cancel()
+        await asyncio.wait({task})
 
     def add(self, machine: Machine, sink: Sink) -> None:
         """Begin to read a machine, at once."""
@@ -107,7 +121,9 @@ class Poller:
 
     def remove(self, name: str) -> None:
         """Read a machine no more; a scan of it that is on the line is thrown away."""
-        self.watched.pop(name, None)
+        watched = self.watched.pop(name, None)
+        if watched is not None:
+            _forget(self.driver, watched.table)
         if flow := self._flows.pop(name, None):
             flow.cancel()
         self._changed.set()
@@ -120,6 +136,7 @@ class Poller:
             opened_s = self._clock.monotonic()
             try:
                 self.driver = self._create(self.link, self._clock)
+                self._beat(READ_S)
                 await self.driver.open()
                 await self._serve(self.driver)
             except DeviceError as error:
@@ -141,7 +158,13 @@ class Poller:
         await asyncio.gather(*flows, return_exceptions=True)
         driver, self.driver = self.driver, None
         if driver is not None:
+            await self._let_go(driver)
+
+    async def _let_go(self, driver: Driver) -> None:
+        try:
             await driver.close()
+        except Exception as error:
+            self._fault(error)
 
     async def _pause(self, seconds: float) -> None:
         until = self._clock.monotonic() + seconds
@@ -172,10 +195,15 @@ class Poller:
 
     async def _poll(self, driver: Driver, watched: Watched) -> None:
         began_s = self._clock.monotonic()
+        self._beat(READ_S)
         try:
             scan = await driver.read(watched.table)
         except LinkError:
             raise
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            raise LinkError("the driver gave up its own call", hint="this is a fault of the driver, please report it") from None
         except DeviceError as error:
             self._bad(watched, error)
             self._advance(watched, self._quarantine_s(watched))
@@ -300,8 +328,9 @@ class Poller:
     def _all_bad(self, error: DeviceError) -> None:
         now_s = self._clock.monotonic()
         for watched in list(self.watched.values()):
-            self._bad(watched, error)
-            watched.due_s = now_s
+            if watched.health.state != "ended":
+                self._bad(watched, error)
+                watched.due_s = now_s
 
 
 def _flows(driver: Driver, table: PointTable) -> bool:
@@ -309,3 +338,14 @@ def _flows(driver: Driver, table: PointTable) -> bool:
     if not table.names:
         return isinstance(driver, Streams)
     return isinstance(driver, Subscribes) and driver.subscribes(table)
+
+
+def _told(task: asyncio.Task[None]) -> None:
+    """Log what ended a poller that should not have ended; its missing beat then holds back the watchdog."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("task_failed", task=task.get_name(), exc_info=error)
+
+
+def _forget(driver: object, table: PointTable) -> None:
+    if isinstance(driver, Forgets):
+        driver.forget(table)

@@ -68,14 +68,18 @@ class Store:
     """
 
     def __init__(self, path: Path, max_bytes: int, max_age_s: float | None, clock: Clock) -> None:
-        self._max_bytes = max(int(max_bytes), _SMALLEST)
-        self._max_age_ns = None if max_age_s is None else int(max_age_s * 1e9)
+        self.limit(max_bytes, max_age_s)
         self._clock = clock
         self._file = Database(path, schema=_SCHEMA, version=1, synchronous="FULL", load=self._load, error=OutboxError)
         self._epoch = ""
         self._tallies = [_Tally(0, 0, 0, 0) for _ in LOGS]
         self._oldest: list[tuple[int, int]] = []  # by log: seq and wall time of the oldest record
         self._unseen: dict[int, tuple[int, Tombstone]] = {}  # by lost log: the tombstone that may still be extended
+
+    def limit(self, max_bytes: int, max_age_s: float | None) -> None:
+        """Set the limits; the next commit enforces them."""
+        self._max_bytes = max(int(max_bytes), _SMALLEST)
+        self._max_age_ns = None if max_age_s is None else int(max_age_s * 1e9)
 
     def status(self) -> OutboxStatus:
         """Return what the store holds and has lost, without touching the disk."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from weakref import WeakKeyDictionary
 
 from drivers.modbus.exchange import Counters, Exchange
 from drivers.modbus.reader import Reader
@@ -20,7 +19,7 @@ class ModbusDriver:
         self._link = link
         self._clock = clock
         self._exchange: Exchange | None = None
-        self._readers: WeakKeyDictionary[PointTable, Reader] = WeakKeyDictionary()
+        self._readers: dict[PointTable, Reader] = {}
 
     @property
     def counters(self) -> Counters:
@@ -59,6 +58,10 @@ class ModbusDriver:
         if (reader := self._readers.get(table)) is None:
             reader = self._readers[table] = Reader(table, serial=self._link.scheme == "modbus-rtu")
         return reader
+
+    def forget(self, table: PointTable) -> None:
+        """Drop the read plan of a table that is not read any more."""
+        self._readers.pop(table, None)
 
     async def close(self) -> None:
         """Let go of the line; a request under way ends with a LinkError."""

@@ -21,7 +21,8 @@ from gateway.driver import DeviceError, LinkError
 from gateway.model import Reason, Stamp
 
 SILENT_LIMIT: Final = 3
-"""After so many requests without a single byte a TCP connection counts as half open and is given up."""
+"""After so many requests without a single byte a TCP connection counts as half open and is given up, once every unit that has
+answered on it was among those asked: one dead unit does not cost the others their connection."""
 
 
 class Counters(Struct):
@@ -81,6 +82,8 @@ class Exchange(ABC):
         self._ended: asyncio.Future[None] | None = None
         self._landed_at = 0.0
         self._silent = 0
+        self._known: set[int] = set()  # units that have answered on this connection
+        self._mute: set[int] = set()  # units that have not answered since
         self._lost: LinkError | None = None
 
     async def open(self) -> None:
@@ -135,17 +138,22 @@ class Exchange(ABC):
 
     def _land(self, data: bytes) -> None:
         """The request under way is answered."""
-        self.counters.answers += 1
-        self.stamp = self._clock.stamp()
-        if not (flight := self._end()).done.done():
+        flight = self._heard()
+        if not flight.done.done():
             flight.done.set_result(data)
 
     def _refuse(self, code: int) -> None:
         """The request under way is answered with a Modbus exception."""
+        flight = self._heard()
+        self._raise(flight, Refusal(flight.request, code))
+
+    def _heard(self) -> Flight:
         self.counters.answers += 1
         self.stamp = self._clock.stamp()
         flight = self._end()
-        self._raise(flight, Refusal(flight.request, code))
+        self._known.add(flight.request.unit)
+        self._mute.clear()
+        return flight
 
     def _fail(self, error: DeviceError) -> None:
         """The request under way ends without a sound answer."""
@@ -173,8 +181,9 @@ class Exchange(ABC):
         request = self._flight.request
         self.counters.timeouts += 1
         self._silent += 1
+        self._mute.add(request.unit)
         limit = f"{self._timeout:g} s"
-        if not self.line.serial and self._silent >= SILENT_LIMIT:
+        if not self.line.serial and self._silent >= SILENT_LIMIT and self._known <= self._mute:
             error = LinkError(
                 f"{self.line.place} has not sent a byte in answer to {self._silent} requests",
                 hint=f"the connection is opened anew; check unit {request.unit}, the network and whether the device is on",

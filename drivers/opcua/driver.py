@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from weakref import WeakKeyDictionary
 
 from asyncua import ua
 from asyncua.ua.attribute_ids import AttributeIds
@@ -49,7 +48,7 @@ class OpcuaDriver:
     def __init__(self, link: Link, clock: Clock) -> None:
         self._clock = clock
         self._session = Session(link)
-        self._plans: WeakKeyDictionary[PointTable, Plan] = WeakKeyDictionary()
+        self._plans: dict[PointTable, Plan] = {}
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -75,6 +74,10 @@ class OpcuaDriver:
             LinkError: the server is not there or refuses; the hint says what to do.
         """
         await self._session.open()
+
+    def forget(self, table: PointTable) -> None:
+        """Drop the nodes and the warnings of a table that is not read any more."""
+        self._plans.pop(table, None)
 
     async def close(self) -> None:
         """Let go of everything within 2 s; never raises, may be called twice."""

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from msgspec import to_builtins
+
 from gateway.clock import Clock
-from gateway.config.spec import Config, Contract, Uplink
+from gateway.config.spec import Config, Contract, Keep
 from gateway.model import Record
 from gateway.outbox import SqliteOutbox
 from gateway.share import Door, Share
@@ -18,38 +20,86 @@ from .pulse import Pulse, spawn
 
 
 class Recipient:
-    """One recipient, running: outbox, door and forwarder."""
+    """One recipient: an outbox and a door that stay, and a forwarder that is replaced when its connection changes."""
 
     def __init__(
-        self, identity: tuple[object, ...], outbox: SqliteOutbox, door: Door, forwarder: Forwarder, forget: Callable[[], None]
+        self, name: str, keep: Keep, data: Path, clock: Clock, pulse: Pulse, read_secret: Callable[[str, Path], str]
     ) -> None:
-        self.identity = identity
-        self.outbox = outbox
-        self.door = door
-        self.forwarder = forwarder
-        self._forget = forget
-        self._tasks = [spawn(door.run(), "door"), spawn(forwarder.run(), "uplink")]
+        self.name = name
+        self._clock = clock
+        self._pulse = pulse
+        self._read_secret = read_secret
+        self._identity: tuple[object, ...] = ()
+        self._forward_task: asyncio.Task[None] | None = None
+        self.forwarder: Forwarder | None = None
+        path = data / "outbox" / f"{name}.db"
+        self.outbox = SqliteOutbox(path, max_bytes=int(keep.max), max_age_s=float(keep.at_most), clock=clock)
+        self.door = Door(
+            Share(Contract(), name), self.outbox, clock=clock, beat=pulse.register(f"outbox {name}"), on_urgent=self._urgent
+        )
+        self._door_task = spawn(self.door.run(), f"door {name}")
+
+    async def apply(self, config: Config) -> None:
+        """Take up limits, contract and connection; records go on into the outbox meanwhile, and none is lost."""
+        spec = config.uplinks[self.name]
+        self.outbox.limit(int(spec.keep.max), float(spec.keep.at_most))
+        self.door.replace(Share(config.contract, self.name))
+        identity = (config.site, config.gateway, Path(config.path).parent, spec)
+        if identity != self._identity:
+            await self._disconnect()
+            self._identity = identity
+            self.forwarder = self._forwarder(config)
+            self._forward_task = spawn(self.forwarder.run(), f"uplink {self.name}")
 
     async def stop(self) -> None:
         """Store what is pending, then let go; what is stored stays for the next start."""
-        door_task, forward_task = self._tasks
-        door_task.cancel()
-        await asyncio.wait({door_task})
+        self._door_task.cancel()
+        await asyncio.wait({self._door_task})
         await self.door.drain()
-        forward_task.cancel()
-        await asyncio.wait({forward_task})
+        await self._disconnect()
         await self.outbox.close()
-        self._forget()
+        self._pulse.forget(f"outbox {self.name}")
+
+    def status(self) -> dict[str, Any]:
+        """Return how this recipient is doing, as plain JSON values."""
+        return {
+            "outbox": to_builtins(self.outbox.status()),
+            "door": self.door.status(),
+            "uplink": self.forwarder.status() if self.forwarder else {},
+            "contract": contract_words(self.door.share.contract, self.name),
+        }
+
+    def _urgent(self) -> None:
+        if self.forwarder:
+            self.forwarder.wake()
+
+    async def _disconnect(self) -> None:
+        if self._forward_task is not None:
+            self._forward_task.cancel()
+            await asyncio.wait({self._forward_task})
+            self._pulse.forget(f"uplink {self.name}")
+
+    def _forwarder(self, config: Config) -> Forwarder:
+        base = Path(config.path).parent
+        return Forwarder(
+            site=config.site,
+            gateway=config.gateway,
+            name=self.name,
+            spec=config.uplinks[self.name],
+            outbox=self.outbox,
+            clock=self._clock,
+            read_secret=lambda secret: self._read_secret(secret, base),
+            base=base,
+            beat=self._pulse.register(f"uplink {self.name}"),
+            passes=self.door.passes,
+        )
 
 
 class Recipients:
     """All recipients of a configuration, running."""
 
     def __init__(self, data: Path, clock: Clock, pulse: Pulse, read_secret: Callable[[str, Path], str]) -> None:
-        self._data = data
-        self._clock = clock
-        self._pulse = pulse
-        self._read_secret = read_secret
+        self._rooms = (data, clock, pulse, read_secret)
         self._running: dict[str, Recipient] = {}
 
     def offer(self, records: list[Record]) -> None:
@@ -58,51 +108,15 @@ class Recipients:
             recipient.door.offer(records)
 
     async def apply(self, config: Config) -> None:
-        """Make the recipients those of `config`; an unchanged one keeps its connection and only gets the new contract."""
-        for name in list(self._running):
-            if name not in config.uplinks or self._running[name].identity != _identity(config, name):
-                await self._running.pop(name).stop()
+        """Make the recipients those of `config`; what has not changed keeps its connection."""
+        for name in [name for name in self._running if name not in config.uplinks]:
+            await self._running.pop(name).stop()
         for name, spec in config.uplinks.items():
-            if name in self._running:
-                self._running[name].door.replace(Share(config.contract, name))
-            else:
-                self._running[name] = await self._start(name, spec, config)
-
-    async def _start(self, name: str, spec: Uplink, config: Config) -> Recipient:
-        base = Path(config.path).parent
-        loops = (f"outbox {name}", f"uplink {name}")
-        outbox = SqliteOutbox(
-            self._data / "outbox" / f"{name}.db",
-            max_bytes=int(spec.keep.max),
-            max_age_s=float(spec.keep.at_most),
-            clock=self._clock,
-        )
-        await outbox.open()
-        forwarder = Forwarder(
-            site=config.site,
-            gateway=config.gateway,
-            name=name,
-            spec=spec,
-            outbox=outbox,
-            clock=self._clock,
-            read_secret=lambda secret: self._read_secret(secret, base),
-            base=base,
-            beat=self._pulse.register(loops[1]),
-            passes=lambda record: door.passes(record),
-        )
-        door = Door(
-            Share(config.contract, name),
-            outbox,
-            clock=self._clock,
-            beat=self._pulse.register(loops[0]),
-            on_urgent=forwarder.wake,
-        )
-
-        def forget() -> None:
-            for loop in loops:
-                self._pulse.forget(loop)
-
-        return Recipient(_identity(config, name), outbox, door, forwarder, forget)
+            if name not in self._running:
+                recipient = Recipient(name, spec.keep, *self._rooms)
+                await recipient.outbox.open()
+                self._running[name] = recipient
+            await self._running[name].apply(config)
 
     async def stop(self) -> None:
         """Stop all recipients; what is stored stays for the next start."""
@@ -111,21 +125,7 @@ class Recipients:
 
     def status(self) -> dict[str, Any]:
         """Return how every recipient is doing, by name, as plain JSON values."""
-        return {
-            name: {
-                "outbox": {key: getattr(stored, key) for key in stored.__struct_fields__},
-                "door": running.door.status(),
-                "uplink": running.forwarder.status(),
-                "contract": contract_words(running.door.share.contract, name),
-            }
-            for name, running in self._running.items()
-            if (stored := running.outbox.status())
-        }
-
-
-def _identity(config: Config, name: str) -> tuple[object, ...]:
-    """Return what a recipient's connection depends on; while it is equal the connection stays."""
-    return (config.site, config.gateway, Path(config.path).parent, config.uplinks[name])
+        return {name: recipient.status() for name, recipient in self._running.items()}
 
 
 def contract_words(contract: Contract, recipient: str) -> str:

@@ -26,6 +26,9 @@ class World:
         self.read_takes_s = 0.0
         self.in_flight = 0
         self.cancelled = 0
+        self.close_ends_reads = False
+        self.close_fails = False
+        self.forgotten: list[str] = []
         self.streams: dict[str, asyncio.Queue[Block | Exception | None]] = {}
         self.publishes: dict[str, asyncio.Queue[Scan | Exception]] = {}
 
@@ -38,6 +41,7 @@ class FakeDriver:
         self.world = world
         self.link = link
         self.clock = clock
+        self.ended = asyncio.Event()
 
     async def open(self) -> None:
         await asyncio.sleep(0)
@@ -48,7 +52,12 @@ class FakeDriver:
     async def read(self, table: PointTable) -> Scan:
         self.world.in_flight += 1
         try:
-            await asyncio.sleep(self.world.read_takes_s)
+            if self.world.read_takes_s:
+                await asyncio.wait_for(self.ended.wait(), self.world.read_takes_s)
+                raise LinkError("closed under the call")
+            await asyncio.sleep(0)
+        except TimeoutError:
+            pass
         except asyncio.CancelledError:
             self.world.cancelled += 1
             raise
@@ -65,6 +74,13 @@ class FakeDriver:
 
     async def close(self) -> None:
         self.world.closed += 1
+        if self.world.close_ends_reads:
+            self.ended.set()
+        if self.world.close_fails:
+            raise RuntimeError("cannot let go")
+
+    def forget(self, table: PointTable) -> None:
+        self.world.forgotten.append(table.machine)
 
     def subscribes(self, table: PointTable) -> bool:
         return table.machine in self.world.publishes

@@ -12,7 +12,8 @@ from gateway.clock import Clock, ManualClock
 from gateway.config.spec import Link
 from gateway.driver import DeviceError, LinkError
 from gateway.model import Block, Quality, Reason, Scan
-from gateway.poll import LONGEST_BACKOFF_S, Poller
+from gateway.poll import LONGEST_BACKOFF_S, READ_S, Poller
+from gateway.supervise import Pulse
 from tests.gateway.fake_driver import Collector, World, machine
 from tests.waiting import until
 
@@ -30,7 +31,7 @@ def world() -> World:
 
 @pytest.fixture
 async def poller(world: World) -> AsyncIterator[Poller]:
-    poller = Poller(LINK, world.create, Clock(), lambda: None)
+    poller = Poller(LINK, world.create, Clock(), lambda *_: None)
     poller.start()
     yield poller
     await poller.stop()
@@ -66,7 +67,7 @@ async def test_a_machine_that_fails_is_bad_with_its_reason_and_left_alone_while_
 
 async def test_absent_at_start_then_there_then_gone_then_back(world: World) -> None:
     world.reachable = False
-    poller = Poller(LINK, world.create, Clock(), lambda: None)
+    poller = Poller(LINK, world.create, Clock(), lambda *_: None)
     sink = Collector()
     poller.add(machine("a", link=LINK), sink)
     poller.start()
@@ -85,7 +86,7 @@ async def test_absent_at_start_then_there_then_gone_then_back(world: World) -> N
 
 async def test_a_call_in_flight_is_waited_for_and_never_cancelled(world: World) -> None:
     world.read_takes_s = 0.2
-    poller = Poller(LINK, world.create, Clock(), lambda: None)
+    poller = Poller(LINK, world.create, Clock(), lambda *_: None)
     poller.add(machine("a", link=LINK), Collector())
     poller.start()
     await until(lambda: world.in_flight)
@@ -97,7 +98,7 @@ async def test_a_call_in_flight_is_waited_for_and_never_cancelled(world: World) 
 async def test_what_arrives_for_a_removed_machine_is_thrown_away(world: World) -> None:
     world.read_takes_s = 0.1
     sink = Collector()
-    poller = Poller(LINK, world.create, Clock(), lambda: None)
+    poller = Poller(LINK, world.create, Clock(), lambda *_: None)
     poller.add(machine("a", link=LINK), sink)
     poller.start()
     await until(lambda: world.in_flight)
@@ -119,7 +120,7 @@ async def test_a_driver_that_raises_nonsense_does_not_end_polling(poller: Poller
 async def test_the_grid_is_kept_and_missed_points_of_it_are_counted_not_made_up() -> None:
     clock = ManualClock()
     world = World()
-    poller = Poller(LINK, world.create, clock, lambda: None)
+    poller = Poller(LINK, world.create, clock, lambda *_: None)
     sink = Collector()
     poller.add(machine("a", link=LINK, every_s=1.0), sink)
     poller.start()
@@ -187,7 +188,7 @@ async def test_what_is_subscribed_is_not_polled(poller: Poller, world: World) ->
 async def test_a_poller_with_nothing_to_do_still_beats() -> None:
     beats = []
     clock = ManualClock()
-    poller = Poller(LINK, World().create, clock, lambda: beats.append(clock.monotonic()))
+    poller = Poller(LINK, World().create, clock, lambda *_: beats.append(clock.monotonic()))
     poller.start()
     for _ in range(5):
         await asyncio.sleep(0.01)
@@ -197,3 +198,60 @@ async def test_a_poller_with_nothing_to_do_still_beats() -> None:
     await asyncio.sleep(0.01)
     clock.advance(10)
     await stop
+
+
+async def test_a_stop_does_not_wait_long_for_a_device_that_hangs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.poll.STOP_S", 0.05)
+    world.read_takes_s = 3600
+    world.close_ends_reads = True
+    poller = Poller(LINK, world.create, Clock(), lambda *_: None)
+    poller.add(machine("a", link=LINK), Collector())
+    poller.start()
+    await until(lambda: world.in_flight)
+    async with asyncio.timeout(5):
+        await poller.stop()
+    assert (world.in_flight, world.cancelled) == (0, 0), "the driver ended the call itself when it was closed"
+
+
+async def test_a_read_that_takes_long_is_promised_to_the_pulse_and_one_that_never_returns_is_found(world: World) -> None:
+    clock = ManualClock()
+    pulse = Pulse(clock)
+    world.read_takes_s = 3600
+    poller = Poller(LINK, world.create, clock, pulse.register("poll"))
+    poller.add(machine("a", link=LINK), Collector())
+    poller.start()
+    await until(lambda: world.in_flight)
+    clock.advance(READ_S - 1)
+    assert pulse.stuck() == [], "30 requests that are answered late are slow, not stuck"
+    clock.advance(2)
+    assert pulse.stuck() == ["poll"]
+    poller._task.cancel()  # type: ignore[union-attr]
+    await asyncio.wait({poller._task})  # type: ignore[arg-type]
+
+
+async def test_a_driver_that_cannot_even_be_closed_does_not_end_polling(poller: Poller, world: World) -> None:
+    world.close_fails = True
+    world.errors["a"] = LinkError("gone")
+    sink = Collector()
+    poller.add(machine("a", link=LINK), sink)
+    await until(lambda: sink.last)
+    del world.errors["a"]
+    await until(lambda: good(sink))
+    world.close_fails = False
+
+
+async def test_a_driver_whose_library_cancels_its_own_call_is_opened_again(poller: Poller, world: World) -> None:
+    world.errors["a"] = asyncio.CancelledError()  # type: ignore[assignment]
+    sink = Collector()
+    poller.add(machine("a", link=LINK), sink)
+    await until(lambda: sink.last)
+    assert "fault of the driver" in poller.watched["a"].health.hint
+    del world.errors["a"]
+    await until(lambda: good(sink))
+
+
+async def test_what_a_driver_keeps_for_a_machine_goes_with_the_machine(poller: Poller, world: World) -> None:
+    poller.add(machine("a", link=LINK), Collector())
+    await until(lambda: world.reads["a"])
+    poller.remove("a")
+    assert world.forgotten == ["a"]

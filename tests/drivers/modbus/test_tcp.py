@@ -7,7 +7,7 @@ import pytest
 from drivers.modbus.errors import Damaged, NoAnswer, Refusal
 from drivers.modbus.request import Request
 from drivers.modbus.tcp import TcpExchange
-from gateway.driver import LinkError
+from gateway.driver import DeviceError, LinkError
 from gateway.model import Reason
 from tests.drivers.modbus.fake_line import exchange_on, sent
 
@@ -193,3 +193,28 @@ async def test_transaction_ids_are_all_used_never_zero_and_never_neighbours(exch
     assert tid != 0
     exchange._received(mbap(tid, answer(1, 2)))
     await task
+
+
+async def times_out(exchange, unit):
+    count = len(exchange.line.sent) + 1
+    task, _ = await start(exchange, count, Request(unit, 3, 100, 2))
+    exchange._flight.timer.cancel()
+    exchange._expired()
+    with pytest.raises(DeviceError) as raised:
+        await task
+    return raised.value
+
+
+async def test_one_dead_unit_does_not_cost_the_others_their_connection(exchange):
+    task, tid = await start(exchange)
+    exchange._received(mbap(tid, answer(100, 101)))
+    await task
+    for _ in range(10):
+        assert not isinstance(await times_out(exchange, 2), LinkError)
+    assert isinstance(await times_out(exchange, 1), LinkError), "now nobody answers who once did: half open"
+
+
+async def test_a_connection_on_which_nobody_ever_answered_is_given_up(exchange):
+    assert not isinstance(await times_out(exchange, 2), LinkError)
+    assert not isinstance(await times_out(exchange, 2), LinkError)
+    assert isinstance(await times_out(exchange, 2), LinkError)
