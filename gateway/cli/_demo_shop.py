@@ -69,7 +69,7 @@ def check_ports(wanted: list[Part]) -> None:
         except OSError as error:
             raise DemoError(
                 port_trouble(part.module, part.port, error)
-                + " (copy configs/demo, change the port in site.yaml, and run gateway demo --site COPY/site.yaml)",
+                + " (copy configs/demo, change the port in site.yaml, and run gateway demo --site COPY/site.yaml --data OTHER)",
                 3,
             ) from error
 

@@ -10,23 +10,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import fcntl
 import importlib.util
-import io
 import json
 import os
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import aiomqtt
 
-from drivers.sim.broker import MISSING
+from drivers.sim.broker import MISSING as NO_BROKER
 from gateway.cli._demo_board import Arrived, Board, listening
 from gateway.cli._demo_shop import DemoError, Shop, check_ports, parts
+from gateway.cli._site import MISSING, is_missing
 from gateway.config.quantity import Duration
 from gateway.config.spec import Config
 from gateway.control import NotRunning, request
@@ -69,15 +70,15 @@ def run(args: argparse.Namespace) -> int:
     """Run until Ctrl-C or the end of `--duration`; 1: a process of the demo ended, 2: usage, 3: a port is taken, no broker."""
     from gateway.config import ConfigError, load_config
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # ° and ² on a terminal that has none
+    if is_missing("demo", str(args.site)):
+        return MISSING
     try:
         if importlib.util.find_spec("amqtt") is None:
-            raise DemoError(MISSING, 3)
+            raise DemoError(NO_BROKER, 3)
         config = load_config(args.site)
         check_ports(parts(config))
-        prepare(args.data)
-        return asyncio.run(Demo(args, config).run())
+        with prepared(args.data):
+            return asyncio.run(Demo(args, config).run())
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
@@ -86,20 +87,47 @@ def run(args: argparse.Namespace) -> int:
         return error.code
 
 
-def prepare(folder: Path) -> None:
-    """Make the folder and empty it.
+@contextlib.contextmanager
+def prepared(folder: Path) -> Iterator[None]:
+    """Make the folder, empty it, and keep it for this demo alone; a demo or gateway that runs on it loses nothing.
 
     Raises:
-        DemoError: it holds something that is not the demo's, or cannot be written.
+        DemoError: somebody runs on it, it holds something that is not the demo's, or it cannot be written.
     """
+    with contextlib.ExitStack() as kept:
+        try:
+            _prepare(folder, kept)
+        except OSError as error:
+            raise DemoError(f"the folder {folder} cannot be used: {error.strerror}; name another with --data DIR", 2) from error
+        yield
+
+
+def _prepare(folder: Path, kept: contextlib.ExitStack) -> None:
+    mark = folder / MARK
+    if folder.exists() and not mark.exists() and any(folder.iterdir()):
+        raise DemoError(f"{folder} is not empty and not of a demo, so it is not wiped; name another with --data DIR", 2)
+    folder.mkdir(parents=True, exist_ok=True)
+    mine = _lock(mark, folder)
+    kept.callback(os.close, mine)
+    # the lock of the gateway itself: one that was started by hand on this folder, or outlived its demo
+    if (lock := folder / "gateway.lock").exists():
+        os.close(_lock(lock, folder))
+    for item in folder.iterdir():
+        if item.is_dir() and not item.is_symlink():
+            shutil.rmtree(item)
+        elif item != mark:
+            item.unlink()
+
+
+def _lock(path: Path, folder: Path) -> int:
+    """Lock a file and return its descriptor; the lock goes with it, and with this process however it ends."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        if folder.exists() and not (folder / MARK).exists() and any(folder.iterdir()):
-            raise DemoError(f"{folder} is not empty and not of a demo, so it is not wiped; name another with --data DIR", 2)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / MARK).touch()
-    except OSError as error:
-        raise DemoError(f"the folder {folder} cannot be used: {error.strerror}; name another with --data DIR", 2) from error
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise DemoError(f"a demo already runs on {folder}; name another folder with --data DIR", 3) from None
+    return descriptor
 
 
 class Demo:

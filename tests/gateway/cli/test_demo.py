@@ -10,8 +10,9 @@ from rich.console import Console
 from gateway.cli import _demo_board as board_
 from gateway.cli import _demo_shop as shop_
 from gateway.cli import _demo_table as table
-from gateway.cli import demo
+from gateway.cli import demo, main
 from gateway.config.spec import BrokerUrl, Config, Link, Machine, Uplink, Vibration
+from gateway.control import DataFolder
 from gateway.model import Event, Feature, Log, Quality, Reading, Reason, Sequenced, Severity, Stamp
 from gateway.uplink.batch import encode
 
@@ -209,16 +210,42 @@ def test_only_a_folder_of_the_demo_is_wiped(tmp_path):
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("years of work")
-    with pytest.raises(shop_.DemoError, match="not wiped") as caught:
-        demo.prepare(mine)
+    with pytest.raises(shop_.DemoError, match="not wiped") as caught, demo.prepared(mine):
+        pass
     assert caught.value.code == 2
     assert (mine / "thesis.txt").exists()
 
     folder = tmp_path / "var" / "demo"
-    demo.prepare(folder)
-    (folder / "outbox.db").write_text("old")
-    demo.prepare(folder)
-    assert [path.name for path in folder.iterdir()] == [demo.MARK]
+    with demo.prepared(folder):
+        (folder / "outbox").mkdir()
+        (folder / "outbox" / "cooperative.db").write_text("old")
+        (folder / "press.log").write_text("old")
+    with demo.prepared(folder):
+        assert [path.name for path in folder.iterdir()] == [demo.MARK]
+
+
+def test_the_folder_of_a_running_demo_is_not_wiped(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "check_ports", lambda wanted: None)  # another shop, on other ports
+    folder = tmp_path / "demo"
+    with demo.prepared(folder):
+        (folder / "outbox.db").write_text("precious")
+        assert main(["demo", "--data", str(folder)]) == 3
+        assert capsys.readouterr().err == f"gateway demo: a demo already runs on {folder}; name another folder with --data DIR\n"
+        assert (folder / "outbox.db").read_text() == "precious"
+    gateway = DataFolder(folder)  # a gateway alone, e.g. one whose demo was killed
+    try:
+        with pytest.raises(demo.DemoError, match="already runs"), demo.prepared(folder):
+            pass
+        assert (folder / "outbox.db").exists()
+    finally:
+        gateway.close()
+    with demo.prepared(folder):
+        assert not (folder / "outbox.db").exists()
+
+
+def test_a_shop_that_is_not_there_is_a_usage_error(tmp_path, capsys):
+    assert main(["demo", "--site", str(tmp_path / "none.yaml")]) == 2
+    assert capsys.readouterr().err == f"gateway demo: {tmp_path}/none.yaml does not exist\n"
 
 
 @pytest.mark.parametrize(
