@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from gateway.cli._site import MISSING, is_missing
+from gateway.cli._site import MISSING, is_missing, trouble
 
 if TYPE_CHECKING:
     from gateway.config.spec import Config
@@ -29,6 +29,10 @@ def run(args: argparse.Namespace) -> int:
     from gateway.config.check import check
     from gateway.config.problem import render
 
+    if args.json and (words := trouble(args.site)):
+        problem = {"file": args.site, "line": 0, "column": 0, "level": "error", "message": words}
+        print(json.dumps({"good": False, "problems": [problem], "summary": ""}, ensure_ascii=False))
+        return MISSING
     if is_missing("check", args.site):
         return MISSING
     checked = check(args.site)

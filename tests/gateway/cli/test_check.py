@@ -1,8 +1,14 @@
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from gateway.cli import main
+
+ROOT = Path(__file__).parents[3]
 
 GOOD = """site: muster
 gateway: hall-1
@@ -73,3 +79,40 @@ def test_no_such_file_is_a_usage_error(capsys, tmp_path):
     assert main(["check", "nosuch.yaml"]) == 2
     assert capsys.readouterr().err == "gateway check: nosuch.yaml does not exist\n"
     assert main(["check", str(tmp_path)]) == 2
+
+
+def test_a_name_that_is_no_ordinary_file_gets_a_sentence_and_a_cure(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link.yaml").symlink_to("nowhere.yaml")
+    (tmp_path / "hall.yaml").write_text(GOOD)
+    save = "the contract and profiles lie beside the configuration, so save it as a file and name that"
+    for name, words in {
+        "": "the name of the configuration is empty; name the file, e.g. site.yaml",
+        "-": f"'-' is not a file; {save}",
+        "pipe": f"pipe is not an ordinary file; {save}",
+        "/dev/null": f"/dev/null is not an ordinary file; {save}",
+        ".": ". is a folder; name the file in it",
+        "link.yaml": "link.yaml is a link to a file that does not exist; see where it leads with ls -l",
+        "halle.yaml": "halle.yaml does not exist; did you mean hall.yaml?",
+        "hall.yaml/x": "hall.yaml/x does not exist",
+    }.items():
+        assert main(["check", name]) == 2
+        assert capsys.readouterr().err == f"gateway check: {words}\n"
+        assert main(["check", "--json", name]) == 2
+        said = json.loads(capsys.readouterr().out)
+        assert (said["good"], said["problems"][0]["message"]) == (False, words)
+
+
+def test_a_configuration_from_standard_input_is_refused_also_where_that_is_a_file(tmp_path):
+    (tmp_path / "site.yaml").write_text(GOOD)
+    with (tmp_path / "site.yaml").open() as stdin:
+        run = subprocess.run(
+            [sys.executable, "-m", "gateway", "check", "/dev/stdin"],
+            stdin=stdin,
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            check=False,
+        )
+    assert run.returncode == 2
+    assert "/dev/stdin is not an ordinary file; " in run.stderr

@@ -86,6 +86,17 @@ def test_it_runs_as_a_module():
     assert run.stdout == f"gateway {__version__}\n"
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["chek"], ["check", "--help"], ["check", "Prüfstand.yaml"]])
+def test_a_pipe_without_unicode_is_no_traceback(arguments, tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-m", "gateway", *arguments], capture_output=True, text=True, cwd=tmp_path, check=False,
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert "Traceback" not in run.stderr
+    assert run.returncode in {0, 2}
+    assert run.stdout or run.stderr
+
+
 def test_ctrl_c_ends_quietly_with_130():
     script = (
         "import sys, signal; from gateway import cli\n"
