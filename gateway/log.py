@@ -71,6 +71,7 @@ EVENTS = {
     "uplink_lost": "there is no connection to the broker; records wait",
     "uplink_recovered": "nothing is in the way to the broker any more",
     "uplink_refused": "the broker refuses this gateway; `reason` carries its words",
+    "uplink_fault": "an uplink failed in a way it should not; its connection is made again",
     "publish_refused": "the broker refused a message; its records stay in the outbox",
     "value_left_out": "one value is larger than a message may be and was left out",
     # others

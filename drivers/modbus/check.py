@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 from drivers.modbus.spec import ModbusLink, ModbusPoint, ModbusUnit
+from gateway.config.host import check_host
 from gateway.config.spec import Link
 from gateway.driver import Finding
 
@@ -36,7 +37,7 @@ def check_address(scheme: str, address: str) -> str:
     match = _HOST.fullmatch(address.rstrip("/"))
     if not match:
         raise ValueError(f"'{address}' is no host and port; write it like '{example}'")
-    host, port = match["host"].lower(), match["port"]
+    host, port = check_host(match["host"].lower()), match["port"]
     if port is None:
         if scheme == "modbus-rtu":
             raise ValueError(f"RTU over TCP needs the port of the serial server; write it like 'modbus-rtu://{host}:4001'")

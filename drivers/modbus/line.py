@@ -62,9 +62,11 @@ class Line(ModbusProtocol):
         except TimeoutError:
             hint = "check the address, the network cable and whether the device is on"
             raise LinkError(f"{self.place} does not answer within {limit:g} s", hint=hint, reason=Reason.TIMEOUT) from None
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # a name that cannot be looked up is a UnicodeError
             raise _serial_trouble(self.place, error) if self.serial else _tcp_trouble(self.place, error) from None
         except (termios.error, ValueError) as error:
+            if not self.serial:
+                raise _tcp_trouble(self.place, error) from None
             params = self.comm_params
             settings = f"{params.baudrate} {params.bytesize}{params.parity}{params.stopbits}"
             hint = "choose another baud or parity; pseudo terminals take parity=N only"
@@ -129,8 +131,10 @@ def _set_options(sock: socket.socket, options: ModbusLink) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(max(5.0, 3 * options.timeout) * 1000))
 
 
-def _tcp_trouble(place: str, error: OSError) -> LinkError:
+def _tcp_trouble(place: str, error: Exception) -> LinkError:
     host, port = place.rsplit(":", 1)
+    if isinstance(error, UnicodeError):
+        return LinkError(f"'{host}' is not a host name", hint="check the spelling, or write the IP address")
     if isinstance(error, ConnectionRefusedError):
         return LinkError(
             f"{place} refuses the connection",
@@ -139,18 +143,21 @@ def _tcp_trouble(place: str, error: OSError) -> LinkError:
         )
     if isinstance(error, socket.gaierror):
         return LinkError(f"the name {host} is not known", hint="check the spelling, or write the IP address")
-    if error.errno in {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN}:
+    if isinstance(error, OSError) and error.errno in {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN}:
         return LinkError(
             f"{place} cannot be reached ({error.strerror})",
             hint="check the IP address, the network cable, and that both are in the same network (ip route)",
             reason=Reason.NO_PATH,
         )
-    return LinkError(f"{place} cannot be connected ({error.strerror or error})", hint="check the address, the cable and the device")
+    return LinkError(
+        f"{place} cannot be connected ({getattr(error, 'strerror', None) or error})",
+        hint="check the address, the cable and the device",
+    )
 
 
-def _serial_trouble(port: str, error: OSError) -> LinkError:
+def _serial_trouble(port: str, error: Exception) -> LinkError:
     """Say what is wrong with a serial port; pyserial's exceptions are OSErrors that keep the cause only in `errno`."""
-    code = error.errno
+    code = getattr(error, "errno", None)
     if code in {errno.EACCES, errno.EPERM}:
         return LinkError(
             f"serial port {port}: no permission",

@@ -12,6 +12,8 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
+from gateway.config.host import check_host
+
 PORT = 4840
 ROOTS = ("Objects", "Types", "Views")
 _NODE = re.compile(r"(?:nsu=(?P<uri>[^;]*);|ns=(?P<index>[^;]*);)?(?P<kind>[isgb])=(?P<id>.+)", re.DOTALL)
@@ -35,6 +37,7 @@ def check_address(scheme: str, address: str) -> str:
         raise ValueError(f"'{place}' is not host:port; write an IPv6 address in brackets: [{place}]")
     if not host or set(host) & set(" \t\0\\") or not host.strip("[]"):
         raise ValueError(f"the host is missing; write e.g. {scheme}://10.0.0.30:{PORT}")
+    check_host(host)
     if colon and (not port.isascii() or not port.isdigit() or not 0 < int(port[:6]) < 65536):
         raise ValueError(f"'{port}' is not a port; write a number from 1 to 65535, {PORT} is usual")
     return f"{host}:{int(port) if colon else PORT}{slash + path if path else ''}"

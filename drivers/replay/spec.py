@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from gateway.config.host import check_host
 from gateway.config.quantity import Duration, Rate
 from gateway.config.spec import Link, PointSpec, Spec
 from gateway.driver import Finding
@@ -110,6 +111,7 @@ def split_tcp(address: str) -> tuple[str, int]:
     good = colon and bare and not set("/@[] ") & set(bare) and (":" not in bare or host != bare)
     if not good or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         raise ValueError(f"'{address}' is not a TCP address; write 'tcp://host:port', e.g. replay:tcp://127.0.0.1:15025")
+    check_host(host)
     return bare, int(port)
 
 

@@ -15,10 +15,7 @@ from gateway.config.machine import Machines, Outcome
 from gateway.config.node import Mapping, Node, Scalar, Sequence
 from gateway.config.problem import Problem, Source, tidy
 from gateway.config.profile import Profiles
-from gateway.config.spec import Config, Site, Uplink
-
-COOPERATIVE = "cooperative"
-"""The recipient that `uplink:` stands for."""
+from gateway.config.spec import COOPERATIVE, LIVE, Config, Site, Uplink
 
 
 class Checked(Struct, frozen=True):
@@ -88,6 +85,11 @@ def _uplinks(root: Mapping, spec: Site | object, found: Found) -> dict[str, Upli
     if single and isinstance(several, Mapping) and COOPERATIVE in several.entries:
         words = f"the recipient '{COOPERATIVE}' stands here and under 'uplink:' (line {single.key.line}); keep one"
         found.error(several.entries[COOPERATIVE].key, words)
+    if isinstance(several, Mapping) and LIVE in several.entries:
+        words = (
+            f"the name '{LIVE}' is reserved: it would give the client id of the live lane; choose another, for example '{LIVE}-1'"
+        )
+        found.error(several.entries[LIVE].key, words)
     if not isinstance(spec, Site):
         return {}
     return {COOPERATIVE: spec.uplink, **spec.uplinks} if spec.uplink else dict(spec.uplinks)

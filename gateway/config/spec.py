@@ -15,9 +15,12 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from gateway.config.host import check_host
 from gateway.config.quantity import Duration, Rate, Size
 
 __all__ = [
+    "COOPERATIVE",
+    "LIVE",
     "BrokerUrl",
     "Config",
     "Connection",
@@ -46,6 +49,13 @@ Name = Annotated[
     str,
     Meta(pattern=r"^[A-Za-z0-9_.-]+$", min_length=1, max_length=64, description="letters, digits, '-', '_' and '.'"),
 ]
+
+
+COOPERATIVE = "cooperative"
+"""The recipient that `uplink:` stands for."""
+
+LIVE = "live"
+"""No name for a recipient: `<site>:<gateway>:live` is the client id of the cooperative's live lane."""
 
 
 class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -212,6 +222,7 @@ class BrokerUrl(str):
             good = False
         if not good:
             raise ValueError(f"'{value}' is not a broker URL; write 'mqtts://host' or 'mqtt://host:1883'")
+        check_host(url.host)
         return url
 
     @classmethod

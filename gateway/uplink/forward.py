@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
@@ -13,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from gateway import ports
 from gateway.clock import Clock
 from gateway.config import spec
+from gateway.config.host import is_loopback
 from gateway.model import Log, Record
 from gateway.uplink import batch, reasons, tls
 from gateway.uplink.backoff import Backoff
@@ -107,6 +107,7 @@ class Forwarder:
         self.name = name
         self._site = site
         self._gateway = gateway
+        self._client_id = client_id(site, gateway, name)
         self._spec = spec
         self._outbox = outbox
         self._clock = clock
@@ -179,6 +180,9 @@ class Forwarder:
             except SessionLost as exc:
                 self._next_broker += 1
                 self._report.unreachable(url, exc)
+            except Exception as exc:
+                self._next_broker += 1
+                self._report.fault(exc)
             else:
                 self._report.connected(url, session.protocol, session.warnings)
                 return session
@@ -195,8 +199,7 @@ class Forwarder:
             raise
         except Exception as exc:  # the secret store's own kinds of trouble; they carry their sentence
             raise SessionLost(str(exc)) from exc
-        client_id = f"{self._site}:{self._gateway}"
-        return await self._connect(url, client_id=client_id, user=user, password=password, tls=context, **self._options)
+        return await self._connect(url, client_id=self._client_id, user=user, password=password, tls=context, **self._options)
 
     async def _use(self, session: Connected) -> None:
         since = self._clock.monotonic()
@@ -208,6 +211,8 @@ class Forwarder:
             self._report.lost(lost)
             if self._sending:
                 self._sizing.lost(self._clock.monotonic())
+        except Exception as exc:  # whatever it is: records wait, and the next connection may do better
+            self._report.fault(exc)
         finally:
             self._session = None
             self._report.disconnected()
@@ -327,12 +332,10 @@ class _StoreFailed(UplinkError):  # noqa: N818  (like the others)
         super().__init__(f"the outbox fails: {error}", "check the disk of the data folder")
 
 
+def client_id(site: str, gateway: str, recipient: str) -> str:
+    """Return the client id towards a recipient: another one for each, as a broker lets go of the older of two equal ones."""
+    return f"{site}:{gateway}" if recipient == spec.COOPERATIVE else f"{site}:{gateway}:{recipient}"
+
+
 def _is_local(uplink: spec.Uplink) -> bool:
-    return all(_is_loopback(url.host) for url in uplink.broker)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return all(is_loopback(url.host) for url in uplink.broker)

@@ -14,7 +14,10 @@ _WORDS: dict[int, tuple[str, str]] = {
     0x82: ("the broker found an error of protocol", _ASK),
     0x83: ("the broker does not accept this, for a reason of its own", _ASK),
     0x84: ("the broker does not speak this version of MQTT", "use a broker that speaks MQTT 5"),
-    0x85: ("the broker does not accept the client id", "ask the operator of the broker to admit <site>:<gateway>"),
+    0x85: (
+        "the broker does not accept the client id",
+        "ask the operator of the broker to admit <site>:<gateway>, or <site>:<gateway>:<recipient>",
+    ),
     0x86: ("wrong user name or password", "check credentials in site.yaml and the secret they name"),
     0x87: ("not authorised", "ask the operator of the broker to allow this gateway its topic"),
     0x88: ("the broker is not available", "it is tried again"),

@@ -10,12 +10,16 @@ from gateway.log import get
 from gateway.uplink.batch import Message
 from gateway.uplink.errors import PublishRefused, UplinkError
 
+_KEPT = {"refused", "store", "fault"}
+"""Trouble that a new connection alone does not end, only records that are accepted over it."""
+
 
 class Report:
     """Counts, remembers the trouble that stands, and logs changes. No message holds a secret.
 
     Events: `uplink_connected`, `uplink_lost` (also: it cannot be made), `uplink_refused` (the broker answers with a reason),
-    `publish_refused`, `outbox_failed`, `uplink_recovered`, `uplink_downgraded`, `value_left_out`.
+    `publish_refused`, `outbox_failed`, `uplink_recovered`, `uplink_downgraded`, `value_left_out`,
+    `uplink_fault` (an error nobody expected).
     """
 
     def __init__(self, name: str, clock: Clock) -> None:
@@ -67,7 +71,7 @@ class Report:
             if warning not in self._warned:
                 self._warned.add(warning)
                 self._log.warning("uplink_downgraded", broker=broker, reason=warning)
-        self._recover({key for key in self._trouble if key not in {"refused", "store"}})
+        self._recover({key for key in self._trouble if key not in _KEPT})
 
     def disconnected(self) -> None:
         """Note that there is no connection any more."""
@@ -78,6 +82,13 @@ class Report:
         """Note that a broker could not be connected to."""
         event = "uplink_lost" if error.code is None else "uplink_refused"
         self._tell(event, f"connect {broker}", error, broker=broker)
+
+    def fault(self, error: Exception) -> None:
+        """Note what should not have happened; its traceback is logged once, and again when something else happens."""
+        words = f"the uplink failed in a way it should not ({type(error).__name__}: {error}); it is tried again"
+        new = self._note("fault", words)
+        if new:
+            self._log.error("uplink_fault", exc_info=error)
 
     def lost(self, error: UplinkError) -> None:
         """Note that the connection was lost."""
@@ -98,7 +109,7 @@ class Report:
     def accepted(self) -> None:
         """Note that everything that was claimed has been accepted."""
         self._next_attempt = None
-        self._recover({"refused", "store"})
+        self._recover(set(_KEPT))
 
     def published(self, message: Message) -> None:
         """Count a message that the broker accepted."""
@@ -111,13 +122,17 @@ class Report:
                 self._log.warning("value_left_out", point=point, reason="larger than a message", hint="do not share this point")
 
     def _tell(self, event: str, key: str, error: UplinkError, **context: Any) -> None:
-        self._last_error = str(error)
+        tell = self._log.warning if self._note(key, str(error)) else self._log.debug
+        tell(event, reason=error.words, hint=error.hint, **context)
+
+    def _note(self, key: str, words: str) -> bool:
+        """Keep a trouble for the status; return whether it is new."""
+        self._last_error = words
         if not self._trouble:
             self._trouble_since = self._clock.monotonic()
-        repeated = self._trouble.get(key) == self._last_error
-        self._trouble[key] = self._last_error
-        tell = self._log.debug if repeated else self._log.warning
-        tell(event, reason=error.words, hint=error.hint, **context)
+        new = self._trouble.get(key) != words
+        self._trouble[key] = words
+        return new
 
     def _recover(self, keys: set[str]) -> None:
         if not keys & self._trouble.keys():

@@ -105,6 +105,8 @@ class MqttSession:
                 await client.open()
         except (aiomqtt.MqttError, TimeoutError) as exc:
             raise _why(exc, client, url, connect_timeout_s) from None
+        except UnicodeError:  # what asks the name server cannot even write down such a name
+            raise SessionLost(f"'{url.host}' is not a host name", "check its name in 'broker'") from None
         if getattr(client.connack, "MaximumQoS", 1) < 1:
             await client.close(_CLOSE_S)
             raise SessionLost(*reasons.words(0x9B), code=0x9B)

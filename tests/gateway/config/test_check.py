@@ -164,6 +164,12 @@ def test_a_name_twice_is_told_with_the_first_line(heads):
     assert heads(text) == ["site.yaml:5:12: the name 'm' is taken by the machine at line 4; every machine needs its own"]
 
 
+def test_live_is_no_name_for_a_recipient(heads):
+    words = "the name 'live' is reserved: it would give the client id of the live lane; choose another, for example 'live-1'"
+    assert heads(HEAD + "uplinks: {live: {broker: [mqtts://hub]}}") == [f"site.yaml:3:11: {words}"]
+    assert heads(HEAD + "uplinks: {live-1: {broker: [mqtts://hub]}}") == []
+
+
 @pytest.mark.parametrize("text", ["", "# nothing\n", "- a\n", "just text", "[]"])
 def test_a_file_that_is_no_site_is_told(heads, text):
     (head,) = heads(text)

@@ -347,14 +347,6 @@ async def test_a_value_too_large_for_the_broker_goes_as_bad_and_is_told_once(bro
     assert [entry["point"] for entry in told] == ["press-1/image"]
 
 
-async def test_a_fault_of_our_own_is_not_swallowed(broker):
-    async def connect(url, **options):
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        await forwarder(MemoryOutbox(), URL, connect=connect).run()
-
-
 async def test_a_broker_on_this_machine_is_tried_again_within_ten_seconds_however_long_it_was_away(broker):
     class Highest(Random):
         def uniform(self, a, b):
