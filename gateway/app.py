@@ -8,6 +8,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from msgspec import to_builtins
+
 from gateway import __version__, control
 from gateway import log as logs
 from gateway.clock import Clock
@@ -52,7 +54,7 @@ class App:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: spawn(self._reload(), "reload"))
+        loop.add_signal_handler(signal.SIGHUP, lambda: spawn(self.apply(None), "reload"))
         runs = RunBook(self._state)
         self._last_stop = runs.begin()
         background = [
@@ -78,9 +80,6 @@ class App:
         await self._history.close()
         runs.end()
         log.info("gateway_stopped")
-
-    async def _reload(self) -> None:
-        await self.apply(None)
 
     def _alive(self) -> None:
         if self._stuck:
@@ -108,15 +107,17 @@ class App:
         try:
             config = await asyncio.to_thread(load_config, path)
         except ConfigError as error:
-            log.error("configuration_rejected", path=path, problems=len(error.problems))
+            log.error("configuration_rejected", path=path, problems=[problem.head for problem in error.problems[:10]])
             return {"problems": str(error)}
-        await self._recipients.apply(config)
+        recipients = await self._recipients.apply(config)
         change = await self._machines.apply(config.machines)
         for machine in change.stopped + change.restarted:
             self._history.forget(machine)
         self.config = config
-        log.info("configuration_applied", path=config.path, restarted=change.restarted, kept=len(change.kept))
-        return {"path": config.path} | {name: getattr(change, name) for name in change.__struct_fields__}
+        log.info(
+            "configuration_applied", path=config.path, restarted=change.restarted, kept=len(change.kept), recipients=recipients
+        )
+        return {"path": config.path, "recipients": recipients, **to_builtins(change)}
 
     def status(self) -> dict[str, Any]:
         """Return the state of everything as plain JSON values."""

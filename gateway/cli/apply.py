@@ -46,5 +46,8 @@ def run(args: argparse.Namespace) -> int:
         for word in ("started", "stopped", "restarted"):
             if answer[word]:
                 print(f"{word}: {', '.join(answer[word])}")
-        print(f"{len(answer['kept'])} machines kept polling")
+        for change in answer["recipients"]:
+            print(change)
+        kept = len(answer["kept"])
+        print(f"{kept} {'machine' if kept == 1 else 'machines'} kept polling")
     return 1 if "problems" in answer or "error" in answer else 0

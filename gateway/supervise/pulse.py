@@ -58,18 +58,18 @@ class Pulse:
             await asyncio.sleep(interval_s)
 
 
-_spawned: set[asyncio.Task[None]] = set()  # the event loop itself keeps only weak references
+_spawned: set[asyncio.Task[Any]] = set()  # the event loop itself keeps only weak references
 
 
-def spawn(loop: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+def spawn(work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
     """Run something that is not supposed to fail; when it does, that is logged, and its missing beat holds back the watchdog."""
 
-    def ended(task: asyncio.Task[None]) -> None:
+    def ended(task: asyncio.Task[Any]) -> None:
         _spawned.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("task_failed", task=name, exc_info=error)
 
-    task = asyncio.create_task(loop, name=name)
+    task = asyncio.create_task(work, name=name)
     _spawned.add(task)
     task.add_done_callback(ended)
     return task

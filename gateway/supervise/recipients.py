@@ -39,17 +39,31 @@ class Recipient:
         )
         self._door_task = spawn(self.door.run(), f"door {name}")
 
-    async def apply(self, config: Config) -> None:
-        """Take up limits, contract and connection; records go on into the outbox meanwhile, and none is lost."""
+    async def apply(self, config: Config) -> list[str]:
+        """Take up limits, contract and connection; records go on into the outbox meanwhile, and none is lost.
+
+        Returns:
+            In words, what has changed.
+        """
         spec = config.uplinks[self.name]
+        changes = []
         self.outbox.limit(int(spec.keep.max), float(spec.keep.at_most))
+        if self._identity and (now := contract_words(config.contract, self.name)) != self.contract:
+            changes.append(f"{self.name} may now have: {now}")
         self.door.replace(Share(config.contract, self.name))
         identity = (config.site, config.gateway, Path(config.path).parent, spec)
         if identity != self._identity:
+            changes.append(f"uplink {self.name}: {'connected anew' if self._identity else 'started'}")
             await self._disconnect()
             self._identity = identity
             self.forwarder = self._forwarder(config)
             self._forward_task = spawn(self.forwarder.run(), f"uplink {self.name}")
+        return changes
+
+    @property
+    def contract(self) -> str:
+        """What the recipient may have, in words."""
+        return contract_words(self.door.share.contract, self.name)
 
     async def stop(self) -> None:
         """Store what is pending, then let go; what is stored stays for the next start."""
@@ -66,7 +80,7 @@ class Recipient:
             "outbox": to_builtins(self.outbox.status()),
             "door": self.door.status(),
             "uplink": self.forwarder.status() if self.forwarder else {},
-            "contract": contract_words(self.door.share.contract, self.name),
+            "contract": self.contract,
         }
 
     def _urgent(self) -> None:
@@ -107,16 +121,23 @@ class Recipients:
         for recipient in self._running.values():
             recipient.door.offer(records)
 
-    async def apply(self, config: Config) -> None:
-        """Make the recipients those of `config`; what has not changed keeps its connection."""
+    async def apply(self, config: Config) -> list[str]:
+        """Make the recipients those of `config`; what has not changed keeps its connection.
+
+        Returns:
+            In words, what has changed.
+        """
+        changes = []
         for name in [name for name in self._running if name not in config.uplinks]:
             await self._running.pop(name).stop()
+            changes.append(f"uplink {name}: stopped; what was not sent stays in its outbox")
         for name, spec in config.uplinks.items():
             if name not in self._running:
                 recipient = Recipient(name, spec.keep, *self._rooms)
                 await recipient.outbox.open()
                 self._running[name] = recipient
-            await self._running[name].apply(config)
+            changes += await self._running[name].apply(config)
+        return changes
 
     async def stop(self) -> None:
         """Stop all recipients; what is stored stays for the next start."""

@@ -181,6 +181,7 @@ async def test_a_change_of_one_machine_under_load_costs_the_others_not_one_scan(
                     answer = await asyncio.to_thread(running.apply)
                     assert answer["restarted"] == ["changed"]
                     assert answer["kept"] == ["neighbour", "far"]
+                    assert answer["recipients"] == []
                 else:
                     assert running.process is not None
                     running.process.send_signal(signal.SIGHUP)
@@ -196,6 +197,26 @@ async def test_a_change_of_one_machine_under_load_costs_the_others_not_one_scan(
             seconds = [_seconds(t) for t in times]
             steps = [b - a for a, b in pairwise(seconds)]
             assert max(steps) < 0.49, f"{name} lost a scan"
+
+
+@pytest.mark.timeout(90)
+async def test_a_change_of_the_uplink_under_load_loses_not_one_record(tmp_path: Path) -> None:
+    """Counted from the machine: every scan has as many readings at the broker as the machine has points."""
+    async with mosquitto(keep=True) as broker, modbus_tcp() as server, subscriber(broker.url) as inbox:
+        with gateway(tmp_path, site(press("press-1", server.port), broker.url), SHARE_ALL) as running:
+            await running.start()
+            for n, batch in enumerate(("200ms", "300ms", "400ms", "500ms")):
+                seen = len(rows(inbox))
+                await until(lambda seen=seen: len(rows(inbox)) > seen + 100)
+                running.site.write_text(site(press("press-1", server.port), broker.url, batch=batch))
+                answer = await asyncio.to_thread(running.apply)
+                assert answer["kept"] == ["press-1"], n
+                assert answer["recipients"] == ["uplink cooperative: connected anew"]
+            scans = running.machine("press-1")["scans"]
+            await until(lambda: running.machine("press-1")["scans"] > scans + 5)
+            scans = running.machine("press-1")["scans"]
+            running.stop()
+        await until(lambda: check_complete(rows(inbox)) >= 10 * scans, 20, "every reading of every scan arrives")
 
 
 def _seconds(t: str) -> float:
