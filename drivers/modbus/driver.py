@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 from drivers.modbus.exchange import Counters, Exchange
@@ -20,6 +21,7 @@ class ModbusDriver:
         self._link = link
         self._clock = clock
         self._exchange: Exchange | None = None
+        self.on_frame: Callable[[str, bytes, float], None] | None = None  # who watches the line, see `line.Tap`; set before `open`
         self._readers: WeakKeyDictionary[PointTable, Reader] = WeakKeyDictionary()
 
     @property
@@ -34,6 +36,7 @@ class ModbusDriver:
             LinkError: nobody is there, or it refuses; message and hint name host and port, or the serial port.
         """
         exchange = _exchange(self._link, self._clock)
+        exchange.line.on_frame = self.on_frame
         try:
             await exchange.open()
         except BaseException:

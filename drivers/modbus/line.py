@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 import termios
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,10 @@ _KEEPALIVE_IDLE_S = 15
 _KEEPALIVE_EVERY_S = 5
 _KEEPALIVE_COUNT = 3
 _GROUP_CURE = "sudo usermod -aG dialout $USER, then log in again"
+
+
+Tap = Callable[[str, bytes, float], None]
+"""Watches a line: "tx" or "rx", the bytes of one piece, monotonic seconds."""
 
 
 class Line(ModbusProtocol):
@@ -39,6 +44,7 @@ class Line(ModbusProtocol):
         self._received = received
         self._lost = lost
         self._connected = asyncio.Event()
+        self.on_frame: Tap | None = None
         super().__init__(_params(link), is_server=False)
         self.max_buffer_size = _LARGEST_CHUNK
 
@@ -71,6 +77,12 @@ class Line(ModbusProtocol):
             raise LinkError(f"serial port {self.place} cannot do {settings} ({error})", hint=hint) from None
         await self._connected.wait()  # a serial transport reports itself one turn of the loop later
 
+    def send(self, data: bytes, addr: tuple[str, int] | None = None) -> None:
+        """Send bytes; who watches the line sees them first."""
+        if self.on_frame is not None:
+            self.on_frame("tx", data, time.monotonic())
+        super().send(data, addr)
+
     def callback_connected(self) -> None:
         """Take note that the transport is there; `open` has been waiting for it."""
         if not self.serial:
@@ -97,6 +109,8 @@ class Line(ModbusProtocol):
 
     def callback_data(self, data: bytes, addr: tuple[str, int] | None = None) -> int:
         """Hand every byte on; the exchange keeps what is not complete yet."""
+        if self.on_frame is not None:
+            self.on_frame("rx", data, time.monotonic())
         self._received(data)
         return len(data)
 
