@@ -2,8 +2,9 @@
 
 On a serial line all of it is arithmetic (Modbus over Serial Line V1.02, 2.5.1.1): a character has a start bit, 8 data bits, the
 parity bit and the stop bits; frames are separated by 3.5 characters of silence, above 19200 baud by 1.75 ms; a request has 8
-characters, an answer 5 and its data. On TCP the wire costs next to nothing; what costs is the device. How long a device
-takes to begin its answer is its own affair; the defaults here are usual ones and can be replaced by what was measured.
+characters, an answer 5 and its data. ASCII has no silences, but two characters per byte and three around a frame. On TCP the
+wire costs next to nothing; what costs is the device. How long a device takes to begin its answer is its own affair; the defaults
+here are usual ones and can be replaced by what was measured.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ BEHIND_TCP: Final = (19200, "E", 1)
 
 RTU_REQUEST: Final = 8
 RTU_ANSWER: Final = 5
+ASCII_REQUEST: Final = 17
+ASCII_ANSWER: Final = 11
 MBAP_REQUEST: Final = 12
 MBAP_ANSWER: Final = 9
 _NS: Final = 1_000_000_000
@@ -40,13 +43,14 @@ _NS: Final = 1_000_000_000
 class Cost(Struct, frozen=True):
     """Time on one line: `request_ns` for a request however short its answer, `byte_ns` for every data byte of the answer.
 
-    `framing` is the number of bytes on the line besides the data bytes, request and answer together. Whole nanoseconds, so that two
-    plans can be compared without rounding.
+    `framing` is the number of bytes on the line besides those of the data, request and answer together; a data byte takes
+    `characters` of them. Whole nanoseconds, so that two plans can be compared without rounding.
     """
 
     request_ns: int
     byte_ns: int
     framing: int
+    characters: int = 1
 
     @classmethod
     def of(cls, link: Link, turnaround_s: float | None = None) -> Cost:
@@ -56,15 +60,17 @@ class Cost(Struct, frozen=True):
             turnaround = TURNAROUND_TCP_S if turnaround_s is None else turnaround_s
             return cls(round((turnaround + options.pause) * _NS), round(DEVICE_BYTE_S * _NS), MBAP_REQUEST + MBAP_ANSWER)
         turnaround = TURNAROUND_SERIAL_S if turnaround_s is None else turnaround_s
+        ascii_frames = link.scheme == "modbus-ascii"
         baud, parity, stop = (options.baud or 19200, options.parity or "E", options.stop or 1)
         if not link.address.startswith("/"):
             baud, parity, stop = BEHIND_TCP
             turnaround += TURNAROUND_TCP_S
-        character = character_s(baud, parity, stop)
-        silence = silence_s(baud, character)
-        framing = RTU_REQUEST + RTU_ANSWER
+        character = character_s(baud, parity, stop, options.data or (7 if ascii_frames else 8))
+        silence = 0.0 if ascii_frames else silence_s(baud, character)
+        framing = ASCII_REQUEST + ASCII_ANSWER if ascii_frames else RTU_REQUEST + RTU_ANSWER
         request = max(silence, options.pause) + framing * character + silence + turnaround
-        return cls(round(request * _NS), round(character * _NS), framing)
+        each = 2 if ascii_frames else 1
+        return cls(round(request * _NS), round(each * character * _NS), framing, each)
 
     def seconds(self, request: Request) -> float:
         """Return how long a request takes, until the next one may go out."""
@@ -72,7 +78,7 @@ class Cost(Struct, frozen=True):
 
     def bytes(self, request: Request) -> int:
         """Return how many bytes a request and its answer put on the line."""
-        return self.framing + request.size
+        return self.framing + self.characters * request.size
 
     def weights(self, function: int) -> tuple[int, int]:
         """Return what a request and what one item of its answer cost, in eighths of a nanosecond: a bit is an eighth of a byte."""
@@ -84,9 +90,9 @@ class Cost(Struct, frozen=True):
         return request // item
 
 
-def character_s(baud: int, parity: str, stop: int) -> float:
+def character_s(baud: int, parity: str, stop: int, data: int = 8) -> float:
     """Return the time of a character on the line: 11 bits with parity and one stop bit."""
-    return (1 + 8 + (parity != "N") + stop) / baud
+    return (1 + data + (parity != "N") + stop) / baud
 
 
 def silence_s(baud: int, character: float) -> float:

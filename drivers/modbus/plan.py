@@ -170,3 +170,11 @@ def _fastest(run: Sequence[Span], limits: Limits) -> Iterable[Sequence[Span]]:
         groups.append(run[begins[stop - 1] : stop])
         stop = begins[stop - 1]
     return reversed(groups)
+
+
+def one_each(unit: int, wanted: Iterable[Span]) -> list[Block]:
+    """Return one request per value; points that mean the same registers share it."""
+    groups: dict[tuple[int, int, int], list[Span]] = {}
+    for span in wanted:
+        groups.setdefault((span.function, span.start, span.end), []).append(span)
+    return [block(unit, groups[key]) for key in sorted(groups)]

@@ -52,3 +52,10 @@ def test_behind_a_serial_server_the_line_is_taken_to_be_a_usual_one():
     bus, server = Cost.of(link("modbus-rtu", BUS)), Cost.of(link("modbus-rtu", "10.0.0.9:4001"))
     assert server.byte_ns == bus.byte_ns
     assert server.request_ns - bus.request_ns == round(TURNAROUND_TCP_S * 1e9)
+
+
+def test_ascii_has_no_silence_and_two_characters_per_byte():
+    cost = Cost.of(link("modbus-ascii", BUS, baud=9600))
+    request = Request(1, 3, 0, 10)
+    assert cost.bytes(request) == 17 + 11 + 2 * 20
+    assert cost.seconds(request) == pytest.approx(68 * 10 / 9600 + TURNAROUND_SERIAL_S, rel=1e-6)
