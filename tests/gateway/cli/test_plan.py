@@ -39,9 +39,9 @@ def test_every_request_stands_with_both_countings_its_cost_and_its_points(plan):
     assert "coil (function 1) 00003 2 1 1 22 4.0" in lines
     assert "holding (function 3) 40017-40023 16-22 7 3 35 4.3" in lines, "a scale factor is read along"
     assert "press-1: 1 point every 1min in 1 request, 25 bytes, 4.1 ms = 0.0% of the period" in lines
-    assert "input (function 4) 30001 0 1 1 23 4.0" in lines, "a unit that wants it is asked for each point alone"
+    assert "input (function 4) 30002 1 1 1 23 4.0" in lines, "a unit that wants it is asked for each point alone"
     assert "coil (function 1) 00008 7 1 1 14 22.0" in lines, "addresses are those of the wire as the unit counts"
-    assert "● modbus-tcp://10.0.0.1:502: 4.02 requests/s, 103 B/s, busy 1.6% of the time" in lines
+    assert "● modbus-tcp://10.0.0.1:502: 4.02 requests/s, 103 B/s, busy 1.7% of the time" in lines
 
 
 def test_json_says_the_same(plan):
