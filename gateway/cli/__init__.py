@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "check": "check a configuration offline: all problems at once, each with its place and a cure",
     "try": "read one machine once and show points, addresses, bytes, times and what is wrong, in words",
     "poll": "read registers of a Modbus device without a configuration; takes mbpoll's flags",
+    "scan": "find out what hangs on a bus or in a network; only reads, and ends with a ready site.yaml",
     "plan": "show how machines will be read: requests, bytes and time per scan, and whether their periods can be kept",
     "apply": "change the running gateway to a configuration; only machines whose entry changed restart",
     "schema": "print the JSON Schema of site.yaml or share.yaml, for editors",
