@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pymodbus.transport import CommParams, CommType, ModbusProtocol
 
+from drivers.modbus import ports
 from drivers.modbus.spec import ModbusLink
 from gateway.config.spec import Link
 from gateway.driver import LinkError
@@ -21,6 +22,7 @@ _LARGEST_CHUNK = 1 << 20  # pymodbus drops whole what is longer, and several lat
 _KEEPALIVE_IDLE_S = 15
 _KEEPALIVE_EVERY_S = 5
 _KEEPALIVE_COUNT = 3
+_NETWORK = {"modbus-tls": CommType.TLS, "modbus-udp": CommType.UDP}
 _GROUP_CURE = "sudo usermod -aG dialout $USER, then log in again"
 
 
@@ -69,7 +71,9 @@ class Line(ModbusProtocol):
             hint = "check the address, the network cable and whether the device is on"
             raise LinkError(f"{self.place} does not answer within {limit:g} s", hint=hint, reason=Reason.TIMEOUT) from None
         except OSError as error:
-            raise _serial_trouble(self.place, error) if self.serial else _tcp_trouble(self.place, error) from None
+            raise (
+                _serial_trouble(self.place, error, self.url.partition(":")[0]) if self.serial else _tcp_trouble(self.place, error)
+            ) from None
         except (termios.error, ValueError) as error:
             params = self.comm_params
             settings = f"{params.baudrate} {params.bytesize}{params.parity}{params.stopbits}"
@@ -85,14 +89,14 @@ class Line(ModbusProtocol):
 
     def callback_connected(self) -> None:
         """Take note that the transport is there; `open` has been waiting for it."""
-        if not self.serial:
+        if self.comm_params.comm_type in {CommType.TCP, CommType.TLS}:
             _set_options(self.transport.get_extra_info("socket"), self._options)
         self._connected.set()
 
     def callback_disconnected(self, exc: Exception | None) -> None:
         """Tell that the line went away by itself."""
         if self.serial:
-            hint = f"is the adapter still plugged in? {_present_ports()}"
+            hint = f"is the adapter still plugged in? {ports.present()}"
             self._lost(LinkError(f"serial port {self.place} went away", hint=hint))
         else:
             why = f" ({exc})" if exc else ""
@@ -122,13 +126,13 @@ def _params(link: Link) -> CommParams:
         params.comm_type = CommType.SERIAL
         params.host = link.address
         params.baudrate = options.baud or 19200
-        params.bytesize = options.data or 8
+        params.bytesize = options.data or (7 if link.scheme == "modbus-ascii" else 8)
         params.parity = options.parity or "E"
         params.stopbits = options.stop or 1
         params.handle_local_echo = options.echo
     else:
         host, port = link.address.rsplit(":", 1)
-        params.comm_type = CommType.TCP
+        params.comm_type = _NETWORK.get(link.scheme, CommType.TCP)
         params.host, params.port = host.strip("[]"), int(port)
     return params
 
@@ -162,7 +166,7 @@ def _tcp_trouble(place: str, error: OSError) -> LinkError:
     return LinkError(f"{place} cannot be connected ({error.strerror or error})", hint="check the address, the cable and the device")
 
 
-def _serial_trouble(port: str, error: OSError) -> LinkError:
+def _serial_trouble(port: str, error: OSError, scheme: str = "modbus-rtu") -> LinkError:
     """Say what is wrong with a serial port; pyserial's exceptions are OSErrors that keep the cause only in `errno`."""
     code = error.errno
     if code in {errno.EACCES, errno.EPERM}:
@@ -174,21 +178,12 @@ def _serial_trouble(port: str, error: OSError) -> LinkError:
     if code in {errno.ENOENT, errno.ENXIO, errno.ENODEV} or not Path(port).exists():
         return LinkError(
             f"serial port {port} does not exist",
-            hint=f"{_present_ports()}; plug the adapter in; the user must be in the group dialout: {_GROUP_CURE}",
+            hint=f"{ports.instead_of(scheme)}; the user must be in the group dialout: {_GROUP_CURE}",
         )
     if code in {errno.EBUSY, errno.EAGAIN} or "lock" in str(error):
         return LinkError(
             f"serial port {port} is used by another program", hint=f"find it with: fuser -v {port}", reason=Reason.REFUSED
         )
     if code == errno.ENOTTY or "configure port" in str(error):
-        return LinkError(f"{port} is no serial port, or cannot do these settings ({error})", hint=_present_ports())
-    return LinkError(f"serial port {port} cannot be opened ({error})", hint=_present_ports())
-
-
-def _present_ports() -> str:
-    """Name the serial ports of this computer, by the names that stay when ports are swapped where there are such."""
-    from serial.tools import list_ports
-
-    by_id = {str(path.resolve()): str(path) for path in sorted(Path("/dev/serial/by-id").glob("*"))}
-    ports = [by_id.get(str(Path(port.device).resolve()), port.device) for port in list_ports.comports()]
-    return f"present: {', '.join(sorted(ports))}" if ports else "no serial port is present"
+        return LinkError(f"{port} is no serial port, or cannot do these settings ({error})", hint=ports.present())
+    return LinkError(f"serial port {port} cannot be opened ({error})", hint=ports.present())

@@ -168,7 +168,7 @@ def table_request():
     return Reader(registers(0), serial=False).blocks[0].request
 
 
-@pytest.mark.parametrize(("code", "reason"), [(6, Reason.DEVICE_BUSY), (10, Reason.NO_PATH), (11, Reason.NO_PATH)])
+@pytest.mark.parametrize(("code", "reason"), [(10, Reason.NO_PATH), (11, Reason.NO_PATH)])
 async def test_what_concerns_the_whole_unit_is_not_asked_for_again(code, reason):
     unit = Unit()
     unit.faults = {0: [refusal(code)]}

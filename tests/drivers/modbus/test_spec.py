@@ -128,7 +128,10 @@ def test_orders_have_a_word(name, alias):
         ({"timeout": Duration(3600)}, "timeout"),
         ({"connect_timeout": Duration(0)}, "connect_timeout"),
         ({"pause": Duration(60)}, "pause"),
-        ({"data": 7}, "data"),
+        ({"pause_after_connect": Duration(31)}, "pause_after_connect"),
+        ({"certificate": "a.pem"}, "certificate"),
+        ({"key_file": "a.key"}, "key_file"),
+        ({"insecure": True, "ca": "ca.pem"}, "insecure"),
     ],
 )
 def test_a_line_has_sensible_options(keys, key):
