@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
+from drivers.modbus.address import Address
 from drivers.modbus.watch import Seen, Watch, framing_of
 from gateway import driver as drivers
 from gateway.clock import Clock
@@ -161,7 +162,7 @@ class Session:
         readings = {record.point: record for record in records if isinstance(record, Reading)}
         rows = []
         for i, (name, spec) in enumerate(zip(self.table.names, self.table.specs, strict=True)):
-            manual, wire = _address(spec)
+            manual, wire = _address(spec, self._at(spec))
             raw, ms = self._raw(spec)
             reading = readings.get(name)
             quality = reading.quality if reading else Quality(scan.quality[i])
@@ -184,10 +185,10 @@ class Session:
 
     def _raw(self, spec: Any) -> tuple[str, float | None]:
         """Return the bytes a Modbus point was made of, as registers in hexadecimal, and the ms its answer took."""
-        at, unit = getattr(spec, "at", None), getattr(self.table.options, "unit", None)
-        if at is None or unit is None or not hasattr(at, "wire"):
+        at, unit = self._at(spec), getattr(self.table.options, "unit", None)
+        if at is None or unit is None:
             return "", None
-        found = self.watch.registers(unit, at.function, at.wire, spec.end - at.wire)
+        found = self.watch.registers(unit, at.function, at.wire, spec.width)
         if found is None:
             return "", None
         data, took_s = found
@@ -195,15 +196,22 @@ class Session:
             return " ".join(str(bit) for bit in data), took_s * 1e3
         return data.hex(" ", 2).upper(), took_s * 1e3
 
+    def _at(self, spec: Any) -> Address | None:
+        """Return where a Modbus point really stands, None for other drivers."""
+        at, place = getattr(spec, "at", None), getattr(self.table.options, "place", None)
+        if not isinstance(at, Address):
+            return None
+        placed: Address = place(at) if place else at
+        return placed
+
 
 def _answered(watch: Watch) -> bool:
     """Say whether the machine answered anything at all, an exception included."""
     return any(frame.direction == "rx" and frame.request is not None for frame in watch.seen)
 
 
-def _address(spec: Any) -> tuple[str, str]:
-    at = getattr(spec, "at", None)
-    if at is not None and hasattr(at, "wire"):
+def _address(spec: Any, at: Address | None) -> tuple[str, str]:
+    if at is not None:
         bit = getattr(spec, "bit_number", None)
         return f"{at.table} {at.manual}" + ("" if bit is None else f".{bit}"), str(at.wire)
     return str(getattr(spec, "node", None) or getattr(spec, "path", None) or ""), ""

@@ -59,7 +59,7 @@ class Tally(Struct):
         """Take note of a reading."""
         if row.quality == "bad":
             return
-        if isinstance(row.value, int | float):
+        if isinstance(row.value, int | float) and not isinstance(row.value, bool):
             self.low, self.high = min(self.low, row.value), max(self.high, row.value)
         if self.seen and row.value != self.last:
             self.changes += 1
@@ -73,11 +73,13 @@ def live_table(rows: list[Row], tallies: dict[str, Tally], width: int) -> list[s
         Column("point", [row.point for row in rows], least=_LEAST["point"]),
         Column("address", [row.manual for row in rows], least=_LEAST["address"]),
         Column("value", [shown(row.value, row.unit) for row in rows], right=True, least=_LEAST["value"]),
-        Column("min", [_number(tally.low) for tally in known], right=True, least=7),
-        Column("max", [_number(tally.high) for tally in known], right=True, least=7),
+        Column("min", [_short(tally.low) for tally in known], right=True, least=7),
+        Column("max", [_short(tally.high) for tally in known], right=True, least=7),
         Column("changes", [str(tally.changes) for tally in known], right=True),
         Column("verdict", [row.quality for row in rows]),
     ]
+    if sum(column.width + len(_GAP) for column in columns) > max(80, width):
+        del columns[1]  # the address stands in the table of a single read, too
     return _lines(columns, rows, width)
 
 
@@ -162,6 +164,10 @@ def _number(value: float) -> str:
     if not math.isfinite(value):
         return "-"
     return f"{value:.7g}" if value != int(value) or abs(value) >= 1e15 else f"{int(value)}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.6g}" if math.isfinite(value) else "-"
 
 
 def _ms(ms: float | None) -> str:

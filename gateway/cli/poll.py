@@ -126,7 +126,7 @@ def _print(plan: Wanted, unit: int, attempt: Attempt, args: argparse.Namespace) 
         lines += [wrapped(f"  → {attempt.hint}", width)] if attempt.hint else []
     lines += [_line(plan, i, row) for i, row in enumerate(attempt.rows)]
     if told := next((row for row in attempt.rows if row.hint), None):
-        lines.append(wrapped(f"  → {_reference_number(plan) or told.hint}", width))
+        lines.append(wrapped(f"  → {told.reason}; {_reference_number(plan) or told.hint}", width))
     print("\n".join(lines), flush=True)
 
 
@@ -149,7 +149,7 @@ def _reference_number(plan: Wanted) -> str:
 def _value(form: str, row: Row) -> str:
     value = row.value
     if row.quality == "bad" or value is None:
-        return f"✗ {row.reason}"
+        return "✗"
     if form == "hex":
         return f"0x{int(value):04X}"
     if form == "float":
