@@ -110,7 +110,12 @@ class ModbusUnit(Spec, frozen=True, kw_only=True):
     ] = MAX_REGISTERS
     max_gap: (
         Annotated[
-            int, Meta(ge=0, le=MAX_REGISTERS, description="registers between two points that are read along; default 32, serial 12")
+            int,
+            Meta(
+                ge=0,
+                le=MAX_REGISTERS,
+                description="most registers between two points that are read along; default: whatever is faster than one more request",
+            ),
         ]
         | None
     ) = None
