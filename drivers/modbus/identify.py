@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from drivers.modbus.probe import Reply
 
@@ -23,10 +23,15 @@ _MEI: Final = 14
 _BASIC: Final = 1
 _REGULAR: Final = 2
 _MOST_PARTS: Final = 8
+_MOST_MODELS: Final = 12
+_END_OF_MODELS: Final = 0xFFFF
 _OBJECTS: Final = {0: "vendor", 1: "product", 2: "revision", 3: "url", 4: "product_name", 5: "model", 6: "application"}
 
 Ask = Callable[[bytes], Awaitable[Reply]]
 """Sends one request to the unit in question."""
+
+TypeRegister = tuple[str, int, int]
+"""A register that may hold a type number: the address as it is written, function and wire address."""
 
 
 class Identity(Struct, kw_only=True):
@@ -38,6 +43,8 @@ class Identity(Struct, kw_only=True):
         serial: serial number, of SunSpec only.
         server_id: readable part of the answer to function 17.
         sunspec: wire address of the SunSpec mark, None when there is none.
+        models: numbers of the SunSpec models behind the common one.
+        types: what stood in registers where some makers keep a type number, by the address as asked.
         by: functions that said it, e.g. `43/14`, `17`, `SunSpec`.
     """
 
@@ -51,6 +58,8 @@ class Identity(Struct, kw_only=True):
     serial: str = ""
     server_id: str = ""
     sunspec: int | None = None
+    models: tuple[int, ...] = ()
+    types: dict[str, int] = field(default_factory=dict)
     by: tuple[str, ...] = ()
 
     @property
@@ -68,15 +77,28 @@ def read(function: int, address: int, count: int = 1) -> bytes:
     return struct.pack(">BHH", function, address, count)
 
 
-async def identify(ask: Ask, *, sunspec: bool = True) -> Identity:
-    """Ask a unit who it is, in few requests: the next way is tried only while vendor and product are unknown."""
+async def identify(ask: Ask, types: Sequence[TypeRegister] = ()) -> Identity:
+    """Ask a unit who it is, in few requests: the next way is tried only while vendor and product are unknown.
+
+    `types` are registers that are read when nothing else has named the product.
+    """
     identity = Identity()
     await _device_identification(ask, identity)
     if not (identity.vendor and identity.product):
         await _server_id(ask, identity)
-        if sunspec:
-            await _sunspec(ask, identity)
+        await _sunspec(ask, identity)
+    if not identity.product:
+        await _types(ask, types, identity)
     return identity
+
+
+async def _types(ask: Ask, types: Sequence[TypeRegister], identity: Identity) -> None:
+    for name, function, wire in types:
+        reply = await ask(read(function, wire))
+        if reply.pdu is None:
+            return  # one overdue answer of this length is enough: it could be taken for the next
+        if reply.data is not None:
+            identity.types[name] = int.from_bytes(reply.data[1:3], "big")
 
 
 async def _device_identification(ask: Ask, identity: Identity) -> None:
@@ -149,23 +171,37 @@ async def _sunspec(ask: Ask, identity: Identity) -> None:
         identity.sunspec = place
         identity.by += ("SunSpec",)
         common = (await ask(read(3, place + 2, _COMMON_LENGTH))).data
-        if common:
-            parse_sunspec(common[1:], identity)
+        if common and parse_sunspec(common[1:], identity):
+            await _models(ask, place + 4 + int.from_bytes(common[3:5], "big"), identity)
         return
 
 
-def parse_sunspec(data: bytes, identity: Identity) -> None:
-    """Take manufacturer, model, version and serial number from a common block, which begins with its number and length."""
+async def _models(ask: Ask, address: int, identity: Identity) -> None:
+    """Walk along the chain of models: each begins with its number and its length."""
+    for _ in range(_MOST_MODELS):
+        head = (await ask(read(3, address, 2))).data if address < 0xFFFE else None
+        if head is None or (number := int.from_bytes(head[1:3], "big")) == _END_OF_MODELS:
+            return
+        identity.models += (number,)
+        address += 2 + int.from_bytes(head[3:5], "big")
+
+
+def parse_sunspec(data: bytes, identity: Identity) -> bool:
+    """Take manufacturer, model, version and serial number from a common block, which begins with its number and length.
+
+    Returns whether it is one; its length is 65 or 66 registers, the last one only fills up.
+    """
     if len(data) < 2 * _COMMON_LENGTH or int.from_bytes(data[:2], "big") != _COMMON_MODEL:
-        return
+        return False
 
-    def field(register: int, count: int) -> str:
+    def said(register: int, count: int) -> str:
         return text(data[2 * register : 2 * (register + count)])
 
-    identity.vendor = identity.vendor or field(2, 16)
-    identity.product = identity.product or field(18, 16)
-    identity.revision = identity.revision or field(42, 8)
-    identity.serial = field(50, 16)
+    identity.vendor = identity.vendor or said(2, 16)
+    identity.product = identity.product or said(18, 16)
+    identity.revision = identity.revision or said(42, 8)
+    identity.serial = said(50, 16)
+    return True
 
 
 def text(raw: bytes) -> str:

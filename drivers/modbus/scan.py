@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct, field
 
-from drivers.modbus.identify import IDENTIFICATION, Identity, identify, read
+from drivers.modbus.identify import IDENTIFICATION, Identity, TypeRegister, identify, read
 from drivers.modbus.listen import listen
 from drivers.modbus.probe import MbapProbe, Probe, Reply, RtuProbe, TooBusy
 from drivers.modbus.verdict import Evidence, Verdict, verdicts
@@ -99,6 +99,9 @@ class _Stopped(Exception):  # noqa: N818
 
 class Sweep:
     """The part that bus and host have in common."""
+
+    types: Sequence[TypeRegister] = ()
+    """Registers of known devices that hold a type number; read of units that do not say who they are."""
 
     def __init__(self, probe: Probe, units: Sequence[int], chosen: bool, observer: Observer, report: Report) -> None:
         self.probe = probe
@@ -214,7 +217,7 @@ class Sweep:
                 first = reply if known == pdu[0] else await self._ask(unit, pdu, planned=False)
                 if first.data is not None:
                     found.at, found.value = f"{table} wire 0", int.from_bytes(first.data[1:3], "big")
-        found.identity = await identify(lambda pdu: self._ask(unit, pdu, planned=False))
+        found.identity = await identify(lambda pdu: self._ask(unit, pdu, planned=False), self.types)
         self._observer.found(found)
 
     def _proven(self, found: Found, reply: Reply) -> None:
@@ -265,16 +268,19 @@ class BusSweep(Sweep):
             self.report.verdicts.append(verdict)
             self.report.refused = True
             return
-        if len(self._candidates) > 1:
-            if not await self._search():
-                return
-        elif self._candidates and not self._set(self._candidates[0]):
+        searched = len(self._candidates) > 1
+        if searched and not await self._search():
             return
-        # from here on only the line that works is judged
-        echoes = self.probe.evidence.echoes
-        self.probe.evidence = Evidence(serial=self.probe.wire.serial, echoes=echoes, requests=1, answers=1)
-        if len(self._candidates) < 2:
-            self.probe.evidence = Evidence(serial=True, echoes=echoes)
+        if not searched and self._candidates and not self._set(self._candidates[0]):
+            return
+        # from here on only the line that works is judged; a search ends with one answer, of a unit or of a gateway for it
+        self.probe.evidence = Evidence(
+            serial=self.probe.wire.serial,
+            echoes=self.probe.evidence.echoes,
+            requests=int(searched),
+            answers=int(searched),
+            no_target=int(searched and not self.report.found),
+        )
         rest = [unit for unit in self._units if unit not in self._asked]
         await self._plan(len(rest))
         for unit in rest:

@@ -11,7 +11,7 @@ from drivers.modbus.probe import MbapProbe, RtuProbe
 from drivers.modbus.scan import HOST_UNITS, BusSweep, Found, HostSweep, Report
 from drivers.modbus.wire import SerialWire, Settings, SocketWire
 from gateway.cli._scan_network import MODBUS_PORT, OPCUA_PORT, TLS_PORT, OpcUaServer, opcua_server, open_ports
-from gateway.cli._scan_profiles import profile_for
+from gateway.cli._scan_profiles import profile_for, type_registers
 from gateway.cli._scan_screen import Screen
 from gateway.cli._scan_target import Host, Network, Serial, Target
 from gateway.cli._scan_yaml import Item, Place, items_of, site_yaml, slug, stable_port
@@ -153,7 +153,9 @@ async def _bus(target: Serial | Host, options: Options, screen: Screen, outcome:
     settings = options.settings if isinstance(target, Serial) else ()
     try:
         screen.stage(f"listening on {wire.place}")
-        await BusSweep(probe, settings, options.units, screen, section.report, options.listen_s).run()
+        sweep = BusSweep(probe, settings, options.units, screen, section.report, options.listen_s)
+        sweep.types = type_registers()
+        await sweep.run()
     finally:
         probe.close()
 
@@ -180,7 +182,9 @@ async def _host(
         await probe.open()
         section = Section(target)
         outcome.sections.append(section)
-        await HostSweep(probe, units, screen, section.report, chosen=chosen).run()
+        sweep = HostSweep(probe, units, screen, section.report, chosen=chosen)
+        sweep.types = type_registers()
+        await sweep.run()
     finally:
         probe.close()
 

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from drivers.modbus.scan import Found
 
-_NAME_LENGTH = 40
+_NAME_LENGTH = 24
+_COMMENT_LENGTH = 80
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -73,7 +74,7 @@ def site_yaml(items: Sequence[Item]) -> str:
         "gateway: gateway-1",
     ]
     shared = list(dict.fromkeys(item.place for item in items if item.place.shared))
-    buses = {place: f"bus-{chr(ord('a') + i)}" for i, place in enumerate(shared)}
+    buses = {place: f"line-{i}" for i, place in enumerate(shared, 1)}
     if buses:
         lines += ["connections:", *(f"  {name}: {{url: {json.dumps(_url(place))}}}" for place, name in buses.items())]
     lines.append("machines:")
@@ -85,6 +86,7 @@ def site_yaml(items: Sequence[Item]) -> str:
 
 def _machine(item: Item, name: str, bus: str | None) -> list[str]:
     comment = " ".join("".join(c if c.isprintable() else " " for c in item.comment).split())
+    comment = comment if len(comment) <= _COMMENT_LENGTH else f"{comment[:_COMMENT_LENGTH]}…"
     lines = [f"  - name: {name}" + (f"   # {comment}" if comment else "")]
     lines.append(f"    connect: {bus or json.dumps(_url(item.place), ensure_ascii=False)}")
     if item.unit is not None:
