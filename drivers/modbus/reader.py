@@ -17,7 +17,7 @@ from drivers.modbus.derive import Derivation
 from drivers.modbus.errors import ABOUT_ADDRESSES, BUSY, ILLEGAL_FUNCTION, OF_THE_UNIT, Damaged, NoAnswer, Refusal
 from drivers.modbus.exchange import Exchange
 from drivers.modbus.memory import memory_of
-from drivers.modbus.plan import Block, Limits, Span, block, halves, plan, spans
+from drivers.modbus.plan import Block, Limits, block, halves, one_each, plan, spans
 from drivers.modbus.spec import ModbusPoint, ModbusUnit
 from gateway.clock import Clock
 from gateway.driver import DeviceError
@@ -253,7 +253,7 @@ class Reader:
         self._learned = False
         wanted = [span for span in self._spans if span.row not in self._unknown]
         if self._unit.one_per_request:
-            parts = _one_each(self._unit.unit, wanted)
+            parts = one_each(self._unit.unit, wanted)
         else:
             cuts = self._cuts | {(self._spans[row].function, self._spans[row].start) for row in self._unknown}
             parts = plan(self._unit.unit, wanted, self._limits, cuts)
@@ -273,14 +273,6 @@ def _with_factors(specs: Sequence[ModbusPoint], unit: ModbusUnit) -> tuple[list[
             points.append(ModbusPoint(at=at, type="int16"))
         factors[row] = rows[at]
     return points, factors
-
-
-def _one_each(unit: int, wanted: Iterable[Span]) -> list[Block]:
-    """Return one request per value; points that mean the same registers share it."""
-    groups: dict[tuple[int, int, int], list[Span]] = {}
-    for span in wanted:
-        groups.setdefault((span.function, span.start, span.end), []).append(span)
-    return [block(unit, groups[key]) for key in sorted(groups)]
 
 
 async def _ask(exchange: Exchange, part: Block) -> bytes:

@@ -114,7 +114,7 @@ class ModbusUnit(Spec, frozen=True, kw_only=True):
             Meta(
                 ge=0,
                 le=MAX_REGISTERS,
-                description="most registers between two points that are read along; default: whatever is faster than one more request",
+                description="most registers between two points that are read along; default: what is faster than asking once more",
             ),
         ]
         | None

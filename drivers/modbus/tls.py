@@ -44,6 +44,8 @@ _ALERTS: Final = (
     ("RECORD_LAYER_FAILURE", "does not speak TLS on this port", "check the port (usually 802), or write modbus-tcp://"),
 )
 
+_MAY_WANT: Final = "it may want a client certificate: give it with 'certificate' and 'key_file'"
+
 
 class TlsExchange(TcpExchange):
     """Exchange over MBAP frames inside TLS."""
@@ -51,6 +53,7 @@ class TlsExchange(TcpExchange):
     def __init__(self, link: Link, clock: Clock) -> None:
         super().__init__(link, clock)
         self._link = link
+        self._certificate: str = link.options.certificate
 
     async def open(self) -> None:
         """Connect and verify the device.
@@ -69,13 +72,18 @@ class TlsExchange(TcpExchange):
                 return await create()
             except ssl.SSLError as error:
                 raise described(self.line.place, error) from None
+            except (ConnectionResetError, ConnectionAbortedError):
+                raise _hung_up(self.line.place) from None
 
         self.line.call_create = create_in_words
         await super().open()
 
     def _gone(self, error: LinkError) -> None:
         """Say what the device has against the client certificate: in TLS 1.3 it tells only after the handshake."""
-        super()._gone(_alert(self.line.place, error.message) or error)
+        alert = _alert(self.line.place, error.message)
+        if alert is None and "closed the connection" in error.message and not self._answered_units and not self._certificate:
+            alert = LinkError(error.message, hint=_MAY_WANT, reason=Reason.REFUSED)
+        super()._gone(alert or error)
 
 
 def context_of(link: Link) -> tuple[ssl.SSLContext, tuple[str, ...]]:
@@ -112,10 +120,15 @@ def described(place: str, error: ssl.SSLError) -> LinkError:
         words, hint = _VERIFY.get(error.verify_code, fallback)
         return LinkError(f"the certificate of {place} {words}", hint=hint, reason=Reason.REFUSED)
     if isinstance(error, ssl.SSLEOFError):
-        hint = "check the port (usually 802); it may want a client certificate"
-        return LinkError(f"{place} hung up during the TLS handshake", hint=hint, reason=Reason.REFUSED)
+        return _hung_up(place)
     hint = "look at the TLS settings of the device"
     return _alert(place, str(error)) or LinkError(f"TLS with {place} does not work: {error}", hint=hint, reason=Reason.REFUSED)
+
+
+def _hung_up(place: str) -> LinkError:
+    return LinkError(
+        f"{place} hung up during the TLS handshake", hint=f"check the port (usually 802); {_MAY_WANT}", reason=Reason.REFUSED
+    )
 
 
 def _alert(place: str, text: str) -> LinkError | None:
