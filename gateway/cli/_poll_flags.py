@@ -59,7 +59,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("-o", dest="timeout", metavar="S", type=float, default=1.0, help="timeout in s, 0.01 to 10 (default 1)")
     add("-p", dest="port", metavar="PORT", type=int, default=None, help="TCP port (default 502)")
     add("-b", dest="baud", metavar="BAUD", type=int, default=None, help="bits per second (default 19200)")
-    add("-d", dest="data", metavar="N", type=int, default=None, help="data bits, 7 or 8 (default 8)")
+    add("-d", dest="databits", metavar="N", type=int, default=None, help="data bits, 7 or 8 (default 8)")
     add("-s", dest="stop", metavar="N", type=int, default=None, help="stop bits, 1 or 2 (default 1)")
     add("-P", dest="parity", metavar="PARITY", default=None, help="none, even or odd (default even)")
     add("-v", dest="frames", action="store_true", help="show every frame as a hexdump (also --frames)")
@@ -141,7 +141,8 @@ def _units(text: str) -> list[int]:
 def _link(args: argparse.Namespace) -> Link:
     """Return the connection that the flags describe."""
     mode = args.mode or ("rtu" if args.device.startswith(("/", "COM")) else "tcp")
-    serial = {flag: getattr(args, flag) for flag in ("baud", "data", "stop", "parity") if getattr(args, flag) is not None}
+    given = {"baud": args.baud, "data": args.databits, "stop": args.stop, "parity": args.parity}
+    serial = {key: value for key, value in given.items() if value is not None}
     options: dict[str, Any] = {"timeout": Duration(args.timeout), "connect_timeout": Duration(max(3.0, args.timeout))}
     scheme = f"modbus-{mode}"
     if scheme not in schemes():

@@ -157,6 +157,7 @@ def shown(value: object, unit: str = "") -> str:
     if isinstance(value, bytes):
         return value.hex(" ").upper()
     text = _number(value) if isinstance(value, float) else str(value)
+    text = "".join(one if one.isprintable() else "·" for one in text)  # a device's text must not steer the terminal
     return text if unit in {"", "1"} or isinstance(value, str) else f"{text} {unit}"
 
 

@@ -147,6 +147,8 @@ def _reference_number(plan: Wanted) -> str:
 
 
 def _value(form: str, row: Row) -> str:
+    from gateway.cli._try_show import shown
+
     value = row.value
     if row.quality == "bad" or value is None:
         return "✗"
@@ -158,4 +160,4 @@ def _value(form: str, row: Row) -> str:
         return str(int(value))
     if form == "" and isinstance(value, int) and value >= 0x8000:
         return f"{value} ({value - 0x10000})"
-    return str(value)
+    return shown(value)
