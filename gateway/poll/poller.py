@@ -26,6 +26,7 @@ from .watched import Group, Sink, Watched, groups_of
 
 log = logs.get("poll")
 
+FIRST_BACKOFF_S = 0.25
 LONGEST_BACKOFF_S = 5.0
 """A device that comes back is seen within this and the time that connecting may take."""
 
@@ -104,7 +105,7 @@ class Poller:
     # ── the connection ──
 
     async def _run(self) -> None:
-        backoff_s = 0.25
+        backoff_s = FIRST_BACKOFF_S
         while not self._stopping:
             opened_s = self._clock.monotonic()
             try:
@@ -119,7 +120,7 @@ class Poller:
             finally:
                 await self._close()
             if self._clock.monotonic() - opened_s > STEADY_S:
-                backoff_s = 0.25
+                backoff_s = FIRST_BACKOFF_S
             await self._pause(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311  (jitter, not a secret)
             backoff_s = min(LONGEST_BACKOFF_S, backoff_s * 2)
 
