@@ -1,8 +1,9 @@
 """What a driver is: open, read, close, and optional powers; how it says what went wrong; how it is found.
 
 A driver is one connection to one endpoint or bus. It owns timeouts, draining and protocol recovery inside one call; schedule,
-retry, quarantine and reconnect belong to `gateway.poll`. Its calls are made by one task, one at a time, and are not cancelled
-while a request is on the line.
+retry, quarantine and reconnect belong to `gateway.poll`. Its reads are made one at a time, save where it `Probes` and has a
+`window`, and are not cancelled while a request is on the line; `open` may be. `close` may come while a read is under way, which
+then ends with a LinkError.
 """
 
 from __future__ import annotations
@@ -100,6 +101,26 @@ class Forgets(Protocol):
         """Drop what was kept for a table that is not read any more."""
 
 
+@runtime_checkable
+class Probes(Protocol):
+    """Optional power: a line shared by several units, one of which may be dead. Poll asks it cheaply whether it is back."""
+
+    @property
+    def window(self) -> int:
+        """How many machines may be read at the same time, one call each; 1: never two, as on a bus. Valid while it is open."""
+
+    async def probe(self, table: PointTable, timeout_s: float | None) -> None:
+        """Ask a machine for the cheapest thing there is, in one request; return when it answers, whatever the answer.
+
+        Raises:
+            DeviceError: no answer within `timeout_s` seconds; None stands for the timeout that reads have.
+            LinkError: the connection is gone.
+        """
+
+    def response_s(self, table: PointTable | None) -> float:
+        """Return how long answers take, seconds, p99 of the recent ones: of a machine, of the line (None); 0 when unknown."""
+
+
 class Finding(Struct, frozen=True):
     """What a driver's offline check has to say about one machine: where (point name and key, both may be empty) and what.
 
@@ -110,6 +131,28 @@ class Finding(Struct, frozen=True):
     point: str = ""
     key: str = ""
     level: Literal["error", "warning"] = "error"
+
+
+class PlannedRequest(Struct, frozen=True, kw_only=True):
+    """One request of a scan, as a driver plans it before anything is asked.
+
+    Attributes:
+        what: what is asked for, e.g. `holding (function 3)`.
+        place: where, as manuals count, e.g. `40001-40125`.
+        wire: the same as it goes over the wire, e.g. `0-124`.
+        count: number of items asked for, gaps included.
+        bytes: bytes on the line, request and answer together.
+        seconds: how long it takes, until the next one may go out.
+        points: names of the points in its answer.
+    """
+
+    what: str
+    place: str
+    wire: str
+    count: int
+    bytes: int
+    seconds: float
+    points: tuple[str, ...]
 
 
 class Plugin(Struct, frozen=True, kw_only=True):
@@ -124,6 +167,8 @@ class Plugin(Struct, frozen=True, kw_only=True):
         create: makes an unopened driver; imports the protocol library only now.
         check_address: returns the normal form of what stands between `scheme://` and `?`, or raises ValueError for the user.
         check: offline check across keys of one machine: (link, unit options, points by name).
+        plan: the requests of one scan of such points, in order: (link, unit options, points by name, seconds a device takes to
+            begin its answer, None for a usual time). What all machines of a connection need is compared with their periods.
     """
 
     name: str
@@ -134,11 +179,15 @@ class Plugin(Struct, frozen=True, kw_only=True):
     create: Callable[[Link, Clock], Driver]
     check_address: Callable[[str, str], str]
     check: Callable[[Link, Any, dict[str, Any]], Iterable[Finding]] | None = None
+    plan: Callable[[Link, Any, dict[str, Any], float | None], Iterable[PlannedRequest]] | None = None
 
 
 _BUILT_IN = {
     "modbus-tcp": "drivers.modbus:PLUGIN",
     "modbus-rtu": "drivers.modbus:PLUGIN",
+    "modbus-tls": "drivers.modbus:PLUGIN",
+    "modbus-ascii": "drivers.modbus:PLUGIN",
+    "modbus-udp": "drivers.modbus:PLUGIN",
     "opc.tcp": "drivers.opcua:PLUGIN",
     "replay": "drivers.replay:PLUGIN",
 }

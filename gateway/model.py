@@ -49,6 +49,7 @@ class Reason(IntEnum):
     STALE = 12
     NO_DATA = 13
     DEVICE_UNCERTAIN = 14
+    COUNTER_RESET = 15
 
     @property
     def words(self) -> str:
@@ -72,6 +73,7 @@ _REASON_WORDS = {
     Reason.STALE: "stale",
     Reason.NO_DATA: "no data yet",
     Reason.DEVICE_UNCERTAIN: "the device itself is uncertain",
+    Reason.COUNTER_RESET: "the counter of the device began anew",
 }
 
 

@@ -131,6 +131,7 @@ def _presenter(spec: PointSpec) -> Callable[[float], Value]:
         and kind.lstrip("u").startswith("int")
         and float(spec.scale).is_integer()
         and float(spec.offset).is_integer()
+        and getattr(spec, "scale_from", None) is None
     )
     return _whole if whole else _number
 

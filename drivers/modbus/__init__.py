@@ -1,10 +1,11 @@
-"""Driver `modbus`: Modbus TCP, Modbus RTU on a serial port, and RTU over TCP; reads only (function codes 1 to 4)."""
+"""Driver `modbus`: Modbus TCP, TLS and UDP, RTU and ASCII on a serial port or over TCP; reads only (function codes 1 to 4)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from drivers.modbus.check import check, check_address
+from drivers.modbus.forecast import forecast
 from drivers.modbus.spec import ModbusLink, ModbusPoint, ModbusUnit
 from gateway.driver import Plugin
 
@@ -24,11 +25,12 @@ def _create(link: Link, clock: Clock) -> Driver:
 
 PLUGIN = Plugin(
     name="modbus",
-    schemes=("modbus-tcp", "modbus-rtu"),
+    schemes=("modbus-tcp", "modbus-rtu", "modbus-tls", "modbus-ascii", "modbus-udp"),
     link=ModbusLink,
     unit=ModbusUnit,
     point=ModbusPoint,
     create=_create,
     check_address=check_address,
     check=check,
+    plan=forecast,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 LAST_ADDRESS: Final = 65535
@@ -48,11 +48,15 @@ def _table_of_digit(digit: int) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A place in one of the four tables, as zero-based `wire` address 0..65535; `bit` 0..15 (least significant 0) or None."""
+    """A place in one of the four tables, as zero-based `wire` address 0..65535; `bit` 0..15 (least significant 0) or None.
+
+    `counted` says that it was written as a reference number, which a few manuals count from 0.
+    """
 
     table: str
     wire: int
     bit: int | None = None
+    counted: bool = field(default=False, compare=False)
 
     @property
     def manual(self) -> str:
@@ -109,7 +113,8 @@ class Address:
             if wire > LAST_ADDRESS:
                 raise ValueError(f"'{text}': wire addresses end at {LAST_ADDRESS}{_meant_reference(table, wire)}")
             return cls(table, wire, bit)
-        return cls(table, _wire(table, number, text), bit)
+        wire = _wire(table, number, text)
+        return cls(table, wire, bit, counted=wire != int(number))
 
     @classmethod
     def schema(cls) -> dict[str, Any]:

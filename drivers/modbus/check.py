@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterable
 
-from drivers.modbus.spec import ModbusLink, ModbusPoint, ModbusUnit
+from drivers.modbus.spec import BUS_SCHEMES, ModbusLink, ModbusPoint, ModbusUnit
 from gateway.config.host import check_host
 from gateway.config.spec import Link
 from gateway.driver import Finding
@@ -14,24 +14,26 @@ from gateway.driver import Finding
 _HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/@\[\]]+)(?::(?P<port>[^:/@]*))?")
 _SERIAL_NAME = re.compile(r"(dev/.+|tty[A-Za-z]+\d*|rs485.*|COM\d+)", re.IGNORECASE)
 _SERIAL_ONLY = ("baud", "parity", "stop", "data", "echo")
+_TLS_ONLY = ("ca", "certificate", "key_file", "insecure")
+_PORTS = {"modbus-tcp": "502", "modbus-udp": "502", "modbus-tls": "802"}
 
 
 def check_address(scheme: str, address: str) -> str:
-    """Return the normal form: `host:port`, or the path of a serial port for `modbus-rtu`.
+    """Return the normal form: `host:port`, or the path of a serial port for `modbus-rtu` and `modbus-ascii`.
 
     Raises:
         ValueError: it is none of these; the message says what to write.
     """
     if address.startswith("/"):
-        if scheme == "modbus-rtu":
+        if scheme in BUS_SCHEMES:
             if address.rstrip("/") in {"", "/dev"}:
-                raise ValueError("the serial port is missing; write it like 'modbus-rtu:///dev/ttyUSB0?baud=19200&parity=E'")
+                raise ValueError(f"the serial port is missing; write it like '{scheme}:///dev/ttyUSB0?baud=19200&parity=E'")
             return posixpath.normpath("/" + address.lstrip("/"))
         raise ValueError(f"'{address}' is a serial port; did you mean 'modbus-rtu://{address}'?")
-    if scheme == "modbus-rtu" and _SERIAL_NAME.fullmatch(address):
+    if scheme in BUS_SCHEMES and _SERIAL_NAME.fullmatch(address):
         path = address if address.startswith("dev/") else f"dev/{address}"
-        raise ValueError(f"a serial port is written with three slashes; did you mean 'modbus-rtu:///{path}'?")
-    example = "modbus-tcp://10.0.0.21:502" if scheme == "modbus-tcp" else "modbus-rtu://10.0.0.21:4001"
+        raise ValueError(f"a serial port is written with three slashes; did you mean '{scheme}:///{path}'?")
+    example = f"{scheme}://10.0.0.21:{_PORTS.get(scheme, '4001')}"
     if "@" in address:
         raise ValueError(f"Modbus knows no user or password; write '{scheme}://{address.rsplit('@', 1)[1]}'")
     match = _HOST.fullmatch(address.rstrip("/"))
@@ -39,9 +41,10 @@ def check_address(scheme: str, address: str) -> str:
         raise ValueError(f"'{address}' is no host and port; write it like '{example}'")
     host, port = check_host(match["host"].lower()), match["port"]
     if port is None:
-        if scheme == "modbus-rtu":
-            raise ValueError(f"RTU over TCP needs the port of the serial server; write it like 'modbus-rtu://{host}:4001'")
-        port = "502"
+        if scheme in BUS_SCHEMES:
+            form = scheme.rpartition("-")[2].upper()
+            raise ValueError(f"{form} over TCP needs the port of the serial server; write it like '{scheme}://{host}:4001'")
+        port = _PORTS[scheme]
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise ValueError(f"'{port}' is no TCP port (1 to 65535); write it like '{example}'")
     return f"{host}:{int(port)}"
@@ -49,17 +52,13 @@ def check_address(scheme: str, address: str) -> str:
 
 def check(link: Link, unit: ModbusUnit, points: dict[str, ModbusPoint]) -> Iterable[Finding]:
     """Yield what does not fit together between the line, the unit and the points of one machine."""
-    serial = link.scheme == "modbus-rtu" and link.address.startswith("/")
-    options: ModbusLink = link.options
-    if not serial:
-        for key in _SERIAL_ONLY:
-            if getattr(options, key) not in {None, False}:
-                yield Finding(f"'{key}' is an option of a serial port; {link.url} is a TCP connection, leave it out", key=key)
-    if link.scheme == "modbus-rtu" and unit.unit == 0:
+    yield from _check_link(link)
+    bus = link.scheme in BUS_SCHEMES
+    if bus and unit.unit == 0:
         yield Finding(
             "unit 0 is the broadcast address on a bus, nobody answers it; give the unit's own number, 1 to 247", key="unit"
         )
-    if link.scheme == "modbus-rtu" and unit.unit > 247:
+    if bus and unit.unit > 247:
         yield Finding(f"unit {unit.unit} does not exist on a bus; units are numbered 1 to 247", key="unit")
     for name, point in points.items():
         if not point.at.bits and point.width > unit.max_registers:
@@ -70,6 +69,26 @@ def check(link: Link, unit: ModbusUnit, points: dict[str, ModbusPoint]) -> Itera
                 key="length" if point.length else "at",
             )
     yield from _overlaps(points)
+
+
+def _check_link(link: Link) -> Iterable[Finding]:
+    options: ModbusLink = link.options
+    serial = link.address.startswith("/")
+    if not serial:
+        for key in _SERIAL_ONLY:
+            if getattr(options, key) not in {None, False}:
+                what = "UDP" if link.scheme == "modbus-udp" else "a TCP connection"
+                yield Finding(f"'{key}' is an option of a serial port; {link.url} is {what}, leave it out", key=key)
+    if link.scheme == "modbus-rtu" and serial and options.data == 7:
+        yield Finding("Modbus RTU has 8 data bits; 7 would be Modbus ASCII, which is written modbus-ascii://", key="data")
+    if link.scheme != "modbus-tls":
+        for key in _TLS_ONLY:
+            if getattr(options, key):
+                yield Finding(f"'{key}' is an option of TLS; did you mean modbus-tls://, port 802?", key=key)
+    if serial or link.scheme == "modbus-udp":
+        for key in ("one_connection", "close_after_read"):
+            if getattr(options, key):
+                yield Finding(f"'{key}' is about TCP connections; {link.url} is none, leave it out", key=key)
 
 
 def _overlaps(points: dict[str, ModbusPoint]) -> Iterable[Finding]:

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
+from collections.abc import AsyncIterator, Callable
 
+from drivers.modbus.address import TABLES
+from drivers.modbus.cost import Cost
+from drivers.modbus.errors import OF_THE_UNIT, Refusal
 from drivers.modbus.exchange import Counters, Exchange
+from drivers.modbus.ports import unstable
+from drivers.modbus.quirks import Turn
 from drivers.modbus.reader import Reader
+from drivers.modbus.request import Request
+from drivers.modbus.spec import ModbusLink
+from drivers.modbus.times import ResponseTimes
 from gateway.clock import Clock
 from gateway.config.spec import Link
 from gateway.driver import LinkError
@@ -18,13 +29,36 @@ class ModbusDriver:
     def __init__(self, link: Link, clock: Clock) -> None:
         self._link = link
         self._clock = clock
+        self._options: ModbusLink = link.options
         self._exchange: Exchange | None = None
+        self._opened = False
+        self._turn: Turn | None = None
+        self._reading = 0
+        self._opening = asyncio.Lock()
+        self._counters = Counters()
+        self._times = ResponseTimes()
+        self.on_frame: Callable[[str, bytes, float], None] | None = None  # who watches the line, see `line.Tap`; set before `open`
         self._readers: dict[PointTable, Reader] = {}
 
     @property
     def counters(self) -> Counters:
         """What has happened on the line so far."""
-        return self._exchange.counters if self._exchange else Counters()
+        return self._counters
+
+    @property
+    def warnings(self) -> list[str]:
+        """What stays wrong: unsafe or unstable settings of the line, points the units refuse, counters that were reset."""
+        found = list(self._exchange.warnings) if self._exchange else []
+        if word := unstable(self._link.address, self._link.scheme):
+            found.append(word)
+        for reader in list(self._readers.values()):
+            found += reader.warnings
+        return found
+
+    @property
+    def window(self) -> int:
+        """How many units may be read at the same time; 1 on a bus."""
+        return self._exchange.window if self._exchange else 1
 
     async def open(self) -> None:
         """Connect, or open the serial port.
@@ -32,13 +66,25 @@ class ModbusDriver:
         Raises:
             LinkError: nobody is there, or it refuses; message and hint name host and port, or the serial port.
         """
-        exchange = _exchange(self._link, self._clock)
+        async with self._opening:
+            if self._exchange is None:
+                await self._open()
+
+    async def _open(self) -> None:
+        self._turn = self._turn or Turn(self._link)
+        await self._turn.take()
+        exchange = exchange_of(self._link, self._clock)
+        exchange.line.on_frame = self.on_frame
+        exchange.counters, exchange.times = self._counters, self._times
         try:
             await exchange.open()
+            if self._options.pause_after_connect:
+                await asyncio.sleep(self._options.pause_after_connect)
         except BaseException:
             exchange.close()
+            self._turn.give()
             raise
-        self._exchange = exchange
+        self._exchange, self._opened = exchange, True
 
     async def read(self, table: PointTable) -> Scan:
         """Read all points of a table in as few requests as the unit allows; stamped when the last answer came.
@@ -49,32 +95,87 @@ class ModbusDriver:
             DeviceError: the unit did not answer, or cannot.
             LinkError: the line is gone.
         """
+        async with self._visit() as exchange:
+            return await self.reader(table).read(exchange, self._clock)
+
+    @contextlib.asynccontextmanager
+    async def _visit(self) -> AsyncIterator[Exchange]:
+        """Use the line; one that is closed after every scan is opened for this, and closed by the last one who leaves."""
+        if self._exchange is None and self._opened and self._options.close_after_read:
+            await self.open()
         if self._exchange is None:
             raise LinkError(f"{self._link.url} is not open")
-        return await self.reader(table).read(self._exchange, self._clock)
+        self._reading += 1
+        try:
+            yield self._exchange
+        finally:
+            self._reading -= 1
+            if self._options.close_after_read and not self._reading:
+                await self._let_go()
 
     def reader(self, table: PointTable) -> Reader:
         """Return the read plan of a table, made on first use."""
         if (reader := self._readers.get(table)) is None:
-            reader = self._readers[table] = Reader(table, serial=self._link.scheme == "modbus-rtu")
+            reader = self._readers[table] = Reader(table, cost=Cost.of(self._link), place=self._link.address)
         return reader
 
     def forget(self, table: PointTable) -> None:
         """Drop the read plan of a table that is not read any more."""
         self._readers.pop(table, None)
 
+    async def probe(self, table: PointTable, timeout_s: float | None) -> None:
+        """Ask for one register, or bit, of the table's plan; return when the unit answers, even if it refuses this one.
+
+        Raises:
+            DeviceError: no answer within `timeout_s` seconds (None: the timeout of the line), or its gateway cannot reach it.
+            LinkError: the line is gone.
+        """
+        async with self._visit() as exchange:
+            try:
+                await exchange.probe(_cheapest(self.reader(table)), timeout_s)
+            except Refusal as refusal:
+                if refusal.code in OF_THE_UNIT:
+                    refusal.name_gateway(self._link.address)
+                    raise
+
+    def response_s(self, table: PointTable | None) -> float:
+        """Return the p99 of the response times of a table's unit (None: of the line), in seconds; 0 before the first answer."""
+        return self._times.line.p99_s if table is None else self._times.of(table.options.unit)
+
     async def close(self) -> None:
         """Let go of the line; a request under way ends with a LinkError."""
-        if self._exchange is not None:
-            self._exchange.close()
+        self._opened = False
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.close()
             await asyncio.sleep(0)  # lets the transport close its socket
+        if self._turn is not None:
+            self._turn.give()
 
 
-def _exchange(link: Link, clock: Clock) -> Exchange:
-    if link.scheme == "modbus-tcp":
-        from drivers.modbus.tcp import TcpExchange
+def _cheapest(reader: Reader) -> Request:
+    """Return a read of the first register, or bit, of a plan."""
+    if reader.blocks:
+        first = reader.blocks[0].request
+        return Request(first.unit, first.function, first.address, 1)
+    at = reader.table.specs[0].at
+    return Request(reader.table.options.unit, TABLES[at.table].function, at.wire, 1)
 
-        return TcpExchange(link, clock)
-    from drivers.modbus.rtu import RtuExchange
 
-    return RtuExchange(link, clock)
+_EXCHANGES = {
+    "modbus-tcp": "tcp:TcpExchange",
+    "modbus-tls": "tls:TlsExchange",
+    "modbus-udp": "udp:UdpExchange",
+    "modbus-rtu": "rtu:RtuExchange",
+    "modbus-ascii": "ascii:AsciiExchange",
+}
+
+
+def exchange_of(link: Link, clock: Clock) -> Exchange:
+    """Return the unopened exchange of a link; only what its scheme needs is loaded."""
+    module, name = _EXCHANGES[link.scheme].split(":")
+    exchange: Exchange = getattr(importlib.import_module(f"drivers.modbus.{module}"), name)(link, clock)
+    return exchange

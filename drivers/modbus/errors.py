@@ -51,6 +51,14 @@ _MEANINGS: Final = {
 ABOUT_ADDRESSES: Final = frozenset({ILLEGAL_ADDRESS, ILLEGAL_VALUE})
 """Exception codes that a part of the request may be to blame for."""
 
+BUSY: Final = frozenset({5, 6})
+"""Exception codes of a unit that will answer a little later."""
+
+OF_A_GATEWAY: Final = frozenset({10, 11})
+"""Exception codes that a Modbus gateway gives in place of the unit behind it."""
+
+OF_A_GATEWAY_SILENT: Final = 11
+
 OF_THE_UNIT: Final = frozenset({5, 6, 10, 11})
 """Exception codes that tell of the whole unit, so that asking on makes no sense in the same scan."""
 
@@ -76,3 +84,16 @@ class Refusal(DeviceError):  # noqa: N818
         meaning = _MEANINGS.get(code, _Meaning("unknown exception", Reason.REFUSED))
         super().__init__(f"{request}: the answer is exception {code} ({meaning.name})", hint=meaning.hint, reason=meaning.reason)
         self.code = code
+        self.request = request
+
+    def name_gateway(self, place: str) -> None:
+        """Say who gave the answer when it was a gateway before the unit; `place` is its address."""
+        if self.code not in OF_A_GATEWAY:
+            return
+        unit = self.request.unit
+        if self.code == OF_A_GATEWAY_SILENT:
+            self.message = f"the Modbus gateway {place} answers, but unit {unit} behind it does not (exception 11)"
+            self.hint = f"check the unit number {unit}, its wiring and power; the network up to the gateway is fine"
+        else:
+            self.message = f"the Modbus gateway {place} has no way to unit {unit} (exception 10)"
+            self.hint = f"set up the serial port and the unit numbers in {place}; the network up to it is fine"

@@ -1,4 +1,4 @@
-"""One request and its answer on a line: exactly one is under way at a time, and none is ever given up half-way.
+"""Requests and their answers on a line: one is under way at a time, on TCP one per unit, and none is ever given up half-way.
 
 A caller that is cancelled goes; its request stays under way until it is answered or overdue, and only then does the next one
 begin. So what an answer belongs to never depends on who is still waiting for it.
@@ -15,14 +15,15 @@ from msgspec import Struct
 from drivers.modbus.errors import Damaged, NoAnswer, Refusal
 from drivers.modbus.line import Line
 from drivers.modbus.request import Request
+from drivers.modbus.times import ResponseTimes
 from gateway.clock import Clock
 from gateway.config.spec import Link
 from gateway.driver import DeviceError, LinkError
 from gateway.model import Reason, Stamp
 
 SILENT_LIMIT: Final = 3
-"""After so many requests without a single byte a TCP connection counts as half open and is given up, once every unit that has
-answered on it was among those asked: one dead unit does not cost the others their connection."""
+"""After so many requests without a single byte a TCP connection counts as half open and is given up, provided that every unit that
+has answered on it before is among the silent ones; a single dead unit costs the others nothing."""
 
 
 class Counters(Struct):
@@ -37,7 +38,7 @@ class Counters(Struct):
         foreign: sound frames that belong to no request, discarded.
         damaged: answers whose form or checksum was wrong, discarded.
         garbage: bytes that were part of no sound frame.
-        probes: requests sent only to find out where the line stands.
+        probes: requests sent only to find out where the line stands, or whether a unit is back.
     """
 
     requests: int = 0
@@ -54,13 +55,28 @@ class Counters(Struct):
 class Flight:
     """A request under way; `done` belongs to the caller, who may cancel it and go, `timer` ends it when it is overdue."""
 
-    __slots__ = ("done", "request", "tid", "timer")
+    __slots__ = ("done", "expected_s", "is_probe", "request", "sent_at", "tid", "timeout", "timer")
 
-    def __init__(self, request: Request, done: asyncio.Future[bytes], tid: int, timer: asyncio.TimerHandle) -> None:
+    def __init__(self, request: Request, done: asyncio.Future[bytes], tid: int, sent_at: float, timeout: float) -> None:
         self.request = request
         self.done = done
         self.tid = tid
-        self.timer = timer
+        self.sent_at = sent_at
+        self.timeout = timeout
+        self.expected_s = 0.0
+        self.is_probe = False
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Lane:
+    """Where requests go one after another: the whole line, or one unit of a connection that can tell answers apart."""
+
+    __slots__ = ("ended", "flight", "lock")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.flight: Flight | None = None
+        self.ended: asyncio.Future[None] | None = None
 
 
 class Exchange(ABC):
@@ -69,21 +85,26 @@ class Exchange(ABC):
     line_can_damage: ClassVar[bool]
     """Whether the wire itself may damage an answer, so that asking once more makes sense."""
 
+    window = 1
+    """How many units may be asked at the same time."""
+
+    warnings: tuple[str, ...] = ()
+    """What stays wrong about the line while it is open, as sentences."""
+
     def __init__(self, link: Link, clock: Clock) -> None:
         self.line = Line(link, self._received, self._gone)
         self.counters = Counters()
+        self.times = ResponseTimes()
         self.stamp: Stamp = clock.stamp()
         self._clock = clock
         self._timeout: float = link.options.timeout
         self._pause: float = link.options.pause
         self._loop = asyncio.get_running_loop()
-        self._lock = asyncio.Lock()
-        self._flight: Flight | None = None
-        self._ended: asyncio.Future[None] | None = None
+        self._lanes: dict[int, Lane] = {}
         self._landed_at = 0.0
         self._silent = 0
-        self._known: set[int] = set()  # units that have answered on this connection
-        self._mute: set[int] = set()  # units that have not answered since
+        self._silent_units: set[int] = set()
+        self._answered_units: set[int] = set()
         self._lost: LinkError | None = None
 
     async def open(self) -> None:
@@ -99,11 +120,24 @@ class Exchange(ABC):
             Damaged: it answered, but not to this.
             LinkError: the line is gone.
         """
-        async with self._lock:
-            while self._flight is not None:  # left behind by a caller that was cancelled
-                self._ended = self._loop.create_future()
-                await self._ended
+        lane = self._lane(request.unit)
+        async with lane.lock:
+            await self._free(lane)
             return await self._ask(request)
+
+    async def probe(self, request: Request, timeout: float | None = None) -> None:
+        """Find out with one request whether a unit answers, waiting at most `timeout` seconds; what it answers does not matter.
+
+        Raises:
+            Refusal: it answered with a Modbus exception.
+            NoAnswer: it did not answer in time.
+            LinkError: the line is gone.
+        """
+        lane = self._lane(request.unit)
+        async with lane.lock:
+            await self._free(lane)
+            self.counters.probes += 1
+            await self._probe(request, self._timeout if timeout is None else min(timeout, self._timeout))
 
     def close(self) -> None:
         """Close the line; a request under way ends with a LinkError."""
@@ -114,6 +148,10 @@ class Exchange(ABC):
         """Bring the line into a state in which the answer will be unmistakable, then ask."""
 
     @abstractmethod
+    async def _probe(self, request: Request, timeout: float) -> None:
+        """Send exactly one request to the unit."""
+
+    @abstractmethod
     def _received(self, data: bytes) -> None:
         """Take bytes from the line."""
 
@@ -121,45 +159,61 @@ class Exchange(ABC):
     def _left_open(self, flight: Flight) -> None:
         """A request is no longer waited for, but its answer may still come."""
 
+    def _lane(self, unit: int) -> Lane:
+        key = unit if self.window > 1 else -1
+        if (lane := self._lanes.get(key)) is None:
+            lane = self._lanes[key] = Lane()
+        return lane
+
+    async def _free(self, lane: Lane) -> None:
+        """Wait for what a caller that was cancelled has left behind."""
+        while lane.flight is not None:
+            lane.ended = self._loop.create_future()
+            await lane.ended
+
     async def _rest(self, silence: float) -> None:
         """Wait until `silence` has passed since the last answer or timeout."""
         if (wait := self._landed_at + silence - self._loop.time()) > 0:
             await asyncio.sleep(wait)
 
-    async def _fly(self, request: Request, frame: bytes, timeout: float, tid: int = 0) -> bytes:
-        """Send a frame and wait for what `_land` or `_fail` brings."""
+    async def _fly(
+        self, request: Request, frame: bytes, timeout: float, tid: int = 0, *, on_the_line: float = 0.0, is_probe: bool = False
+    ) -> bytes:
+        """Send a frame and wait for what `_land` or `_fail` brings; `on_the_line` seconds of the time are those of the bytes."""
         if self._lost is not None:
             raise self._lost
         done: asyncio.Future[bytes] = self._loop.create_future()
-        self._flight = Flight(request, done, tid, self._loop.call_later(timeout, self._expired))
+        flight = Flight(request, done, tid, self._loop.time(), timeout)
+        flight.expected_s, flight.is_probe = on_the_line, is_probe
+        flight.timer = self._loop.call_later(timeout + on_the_line, self._expired, flight)
+        self._lane(request.unit).flight = flight
         self.counters.requests += 1
         self.line.send(frame)
         return await done  # cancelling this future does not end the flight
 
-    def _land(self, data: bytes) -> None:
-        """The request under way is answered."""
-        flight = self._heard()
+    def _land(self, flight: Flight, data: bytes) -> None:
+        """A request under way is answered."""
+        self._answered(flight)
         if not flight.done.done():
             flight.done.set_result(data)
 
-    def _refuse(self, code: int) -> None:
-        """The request under way is answered with a Modbus exception."""
-        flight = self._heard()
+    def _refuse(self, flight: Flight, code: int) -> None:
+        """A request under way is answered with a Modbus exception."""
+        self._answered(flight)
         self._raise(flight, Refusal(flight.request, code))
 
-    def _heard(self) -> Flight:
+    def _answered(self, flight: Flight) -> None:
         self.counters.answers += 1
         self.stamp = self._clock.stamp()
-        flight = self._end()
-        self._known.add(flight.request.unit)
-        self._mute.clear()
-        return flight
+        self._end(flight)
+        self._answered_units.add(flight.request.unit)
+        self.times.add(flight.request.unit, max(0.0, self._landed_at - flight.sent_at - flight.expected_s))
 
-    def _fail(self, error: DeviceError) -> None:
-        """The request under way ends without a sound answer."""
+    def _fail(self, flight: Flight, error: DeviceError) -> None:
+        """A request under way ends without a sound answer."""
         if isinstance(error, Damaged):
             self.counters.damaged += 1
-        flight = self._end()
+        self._end(flight)
         self._left_open(flight)
         self._raise(flight, error)
 
@@ -167,26 +221,29 @@ class Exchange(ABC):
         if not flight.done.done():
             flight.done.set_exception(error)
 
-    def _end(self) -> Flight:
-        assert self._flight is not None
-        flight, self._flight = self._flight, None
-        flight.timer.cancel()
-        if self._ended is not None and not self._ended.done():
-            self._ended.set_result(None)
+    def _end(self, flight: Flight) -> None:
+        lane = self._lane(flight.request.unit)
+        lane.flight = None
+        if flight.timer is not None:
+            flight.timer.cancel()
+        if lane.ended is not None and not lane.ended.done():
+            lane.ended.set_result(None)
         self._landed_at = self._loop.time()
-        return flight
 
-    def _expired(self) -> None:
-        assert self._flight is not None
-        request = self._flight.request
+    def _heard(self) -> None:
+        """A byte came, so the line lives."""
+        self._silent = 0
+        self._silent_units.clear()
+
+    def _expired(self, flight: Flight) -> None:
+        unit = flight.request.unit
         self.counters.timeouts += 1
         self._silent += 1
-        self._mute.add(request.unit)
-        limit = f"{self._timeout:g} s"
-        if not self.line.serial and self._silent >= SILENT_LIMIT and self._known <= self._mute:
+        self._silent_units.add(unit)
+        if not self.line.serial and self._silent >= SILENT_LIMIT and self._answered_units <= self._silent_units:
             error = LinkError(
                 f"{self.line.place} has not sent a byte in answer to {self._silent} requests",
-                hint=f"the connection is opened anew; check unit {request.unit}, the network and whether the device is on",
+                hint=f"the connection is opened anew; check unit {unit}, the network and whether the device is on",
                 reason=Reason.TIMEOUT,
             )
             self._gone(error)
@@ -195,12 +252,13 @@ class Exchange(ABC):
             hint = "check the unit number, wiring (A and B swapped?), power, baud and parity"
         else:
             hint = "check the unit number and whether the device is on"
-        self._fail(NoAnswer(f"unit {request.unit} on {self.line.place} did not answer within {limit}", hint=hint))
+        self._fail(flight, NoAnswer(f"unit {unit} on {self.line.place} did not answer within {flight.timeout:.3g} s", hint=hint))
 
     def _gone(self, error: LinkError) -> None:
         """The line is gone: every request from now on fails."""
         if self._lost is None:
             self._lost = error
         self.line.close()
-        if self._flight is not None:
-            self._fail(error)
+        for lane in self._lanes.values():
+            if lane.flight is not None:
+                self._fail(lane.flight, error)

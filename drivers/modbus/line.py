@@ -6,11 +6,13 @@ import asyncio
 import errno
 import socket
 import termios
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from pymodbus.transport import CommParams, CommType, ModbusProtocol
 
+from drivers.modbus import ports
 from drivers.modbus.spec import ModbusLink
 from gateway.config.spec import Link
 from gateway.driver import LinkError
@@ -20,7 +22,12 @@ _LARGEST_CHUNK = 1 << 20  # pymodbus drops whole what is longer, and several lat
 _KEEPALIVE_IDLE_S = 15
 _KEEPALIVE_EVERY_S = 5
 _KEEPALIVE_COUNT = 3
+_NETWORK = {"modbus-tls": CommType.TLS, "modbus-udp": CommType.UDP}
 _GROUP_CURE = "sudo usermod -aG dialout $USER, then log in again"
+
+
+Tap = Callable[[str, bytes, float], None]
+"""Watches a line: "tx" or "rx", the bytes of one piece, monotonic seconds."""
 
 
 class Line(ModbusProtocol):
@@ -39,6 +46,7 @@ class Line(ModbusProtocol):
         self._received = received
         self._lost = lost
         self._connected = asyncio.Event()
+        self.on_frame: Tap | None = None
         super().__init__(_params(link), is_server=False)
         self.max_buffer_size = _LARGEST_CHUNK
 
@@ -63,7 +71,9 @@ class Line(ModbusProtocol):
             hint = "check the address, the network cable and whether the device is on"
             raise LinkError(f"{self.place} does not answer within {limit:g} s", hint=hint, reason=Reason.TIMEOUT) from None
         except (OSError, UnicodeError) as error:  # a name that cannot be looked up is a UnicodeError
-            raise _serial_trouble(self.place, error) if self.serial else _tcp_trouble(self.place, error) from None
+            raise (
+                _serial_trouble(self.place, error, self.url.partition(":")[0]) if self.serial else _tcp_trouble(self.place, error)
+            ) from None
         except (termios.error, ValueError) as error:
             if not self.serial:
                 raise _tcp_trouble(self.place, error) from None
@@ -73,16 +83,22 @@ class Line(ModbusProtocol):
             raise LinkError(f"serial port {self.place} cannot do {settings} ({error})", hint=hint) from None
         await self._connected.wait()  # a serial transport reports itself one turn of the loop later
 
+    def send(self, data: bytes, addr: tuple[str, int] | None = None) -> None:
+        """Send bytes; who watches the line sees them first."""
+        if self.on_frame is not None:
+            self.on_frame("tx", data, time.monotonic())
+        super().send(data, addr)
+
     def callback_connected(self) -> None:
         """Take note that the transport is there; `open` has been waiting for it."""
-        if not self.serial:
+        if self.comm_params.comm_type in {CommType.TCP, CommType.TLS}:
             _set_options(self.transport.get_extra_info("socket"), self._options)
         self._connected.set()
 
     def callback_disconnected(self, exc: Exception | None) -> None:
         """Tell that the line went away by itself."""
         if self.serial:
-            hint = f"is the adapter still plugged in? {_present_ports()}"
+            hint = f"is the adapter still plugged in? {ports.present()}"
             self._lost(LinkError(f"serial port {self.place} went away", hint=hint))
         else:
             why = f" ({exc})" if exc else ""
@@ -99,6 +115,8 @@ class Line(ModbusProtocol):
 
     def callback_data(self, data: bytes, addr: tuple[str, int] | None = None) -> int:
         """Hand every byte on; the exchange keeps what is not complete yet."""
+        if self.on_frame is not None:
+            self.on_frame("rx", data, time.monotonic())
         self._received(data)
         return len(data)
 
@@ -110,13 +128,13 @@ def _params(link: Link) -> CommParams:
         params.comm_type = CommType.SERIAL
         params.host = link.address
         params.baudrate = options.baud or 19200
-        params.bytesize = options.data or 8
+        params.bytesize = options.data or (7 if link.scheme == "modbus-ascii" else 8)
         params.parity = options.parity or "E"
         params.stopbits = options.stop or 1
         params.handle_local_echo = options.echo
     else:
         host, port = link.address.rsplit(":", 1)
-        params.comm_type = CommType.TCP
+        params.comm_type = _NETWORK.get(link.scheme, CommType.TCP)
         params.host, params.port = host.strip("[]"), int(port)
     return params
 
@@ -155,7 +173,7 @@ def _tcp_trouble(place: str, error: Exception) -> LinkError:
     )
 
 
-def _serial_trouble(port: str, error: Exception) -> LinkError:
+def _serial_trouble(port: str, error: Exception, scheme: str = "modbus-rtu") -> LinkError:
     """Say what is wrong with a serial port; pyserial's exceptions are OSErrors that keep the cause only in `errno`."""
     code = getattr(error, "errno", None)
     if code in {errno.EACCES, errno.EPERM}:
@@ -167,21 +185,12 @@ def _serial_trouble(port: str, error: Exception) -> LinkError:
     if code in {errno.ENOENT, errno.ENXIO, errno.ENODEV} or not Path(port).exists():
         return LinkError(
             f"serial port {port} does not exist",
-            hint=f"{_present_ports()}; plug the adapter in; the user must be in the group dialout: {_GROUP_CURE}",
+            hint=f"{ports.instead_of(scheme)}; the user must be in the group dialout: {_GROUP_CURE}",
         )
     if code in {errno.EBUSY, errno.EAGAIN} or "lock" in str(error):
         return LinkError(
             f"serial port {port} is used by another program", hint=f"find it with: fuser -v {port}", reason=Reason.REFUSED
         )
     if code == errno.ENOTTY or "configure port" in str(error):
-        return LinkError(f"{port} is no serial port, or cannot do these settings ({error})", hint=_present_ports())
-    return LinkError(f"serial port {port} cannot be opened ({error})", hint=_present_ports())
-
-
-def _present_ports() -> str:
-    """Name the serial ports of this computer, by the names that stay when ports are swapped where there are such."""
-    from serial.tools import list_ports
-
-    by_id = {str(path.resolve()): str(path) for path in sorted(Path("/dev/serial/by-id").glob("*"))}
-    ports = [by_id.get(str(Path(port.device).resolve()), port.device) for port in list_ports.comports()]
-    return f"present: {', '.join(sorted(ports))}" if ports else "no serial port is present"
+        return LinkError(f"{port} is no serial port, or cannot do these settings ({error})", hint=ports.present())
+    return LinkError(f"serial port {port} cannot be opened ({error})", hint=ports.present())

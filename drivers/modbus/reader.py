@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+import math
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
+from drivers.modbus.address import Address
+from drivers.modbus.cost import SERIAL, TCP, Cost
 from drivers.modbus.decode import BlockDecoder
-from drivers.modbus.errors import ABOUT_ADDRESSES, ILLEGAL_FUNCTION, OF_THE_UNIT, Damaged, NoAnswer, Refusal
+from drivers.modbus.derive import Derivation
+from drivers.modbus.errors import ABOUT_ADDRESSES, BUSY, ILLEGAL_FUNCTION, OF_THE_UNIT, Damaged, NoAnswer, Refusal
 from drivers.modbus.exchange import Exchange
-from drivers.modbus.plan import Block, Limits, block, halves, plan, spans
-from drivers.modbus.spec import ModbusUnit
+from drivers.modbus.memory import memory_of
+from drivers.modbus.plan import Block, Limits, block, halves, one_each, plan, spans
+from drivers.modbus.spec import ModbusPoint, ModbusUnit
 from gateway.clock import Clock
 from gateway.driver import DeviceError
 from gateway.model import PointTable, Quality, Reason, Scan
@@ -26,12 +33,20 @@ SEARCH_LIMIT: Final = 32
 """Most requests one scan may spend on finding the bad points of refused blocks; the next scan goes on where this one stopped."""
 
 
+BUSY_WAITS_S: Final = (0.05, 0.1, 0.15)
+"""How long a busy unit is left alone before it is asked again; in sum what one scan may lose to it."""
+
+NAMED: Final = 5
+"""Most points that one warning names."""
+
+
 class _Round(Struct):
     """One scan being made: what has come so far."""
 
     scan: Scan
     answered: bool = False
     searched: int = 0
+    waits: list[float] = field(default_factory=lambda: list(BUSY_WAITS_S))
     errors: list[DeviceError] = field(default_factory=list)
 
     def mark(self, rows: Iterable[int], reason: Reason) -> None:
@@ -44,15 +59,23 @@ class _Round(Struct):
 class Reader:
     """The read plan of one table, with what was learned about the unit: addresses it does not know, gaps it does not allow."""
 
-    def __init__(self, table: PointTable, *, serial: bool) -> None:
+    def __init__(self, table: PointTable, *, serial: bool = False, cost: Cost | None = None, place: str = "") -> None:
+        """Make the plan; `place` is how the line is called in messages.
+
+        Behind the columns of the table stand, during a scan, those of the scale factors that points read from registers.
+        """
         unit = table.options
         assert isinstance(unit, ModbusUnit)
         self.table = table
         self._unit = unit
-        self._limits = Limits.of(unit, serial=serial)
-        self._spans = spans(table.specs)
-        self._unknown: dict[int, float] = {}
-        self._cuts: set[tuple[int, int]] = set()
+        self._place = place
+        self._limits = Limits.of(unit, cost or (SERIAL if serial else TCP))
+        self._points, factors = _with_factors(table.specs, unit)
+        self._spans = spans(self._points)
+        self._memory = memory_of(table)
+        self._unknown = self._memory.unknown
+        self._cuts = self._memory.cuts
+        self._derivation = Derivation(table.specs, factors, self._memory)
         self._learned = False
         self._parts: list[tuple[Block, BlockDecoder]] = []
         self._replan()
@@ -65,7 +88,27 @@ class Reader:
     @property
     def unknown(self) -> list[str]:
         """Names of the points whose address the unit does not know."""
-        return [self.table.names[row] for row in self._unknown]
+        return [self._name(row) for row in self._unknown]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What stays wrong: points the unit refuses, counters that began anew."""
+        found = []
+        if self._unknown:
+            refused = [f"{self._name(row)} ({self._points[row].at})" for row in sorted(self._unknown)]
+            more = f" and {len(refused) - NAMED} more" if len(refused) > NAMED else ""
+            found.append(
+                f"{self.table.machine}: unit {self._unit.unit} refuses {', '.join(refused[:NAMED])}{more}; compare with the manual "
+                f"(off by one, or another table?). Asked again every {RETRY_S:g} s"
+            )
+        for row, total in self._memory.totals.items():
+            if total.last_reset is not None:
+                before, after = total.last_reset
+                found.append(
+                    f"{self.table.machine}: the counter {self._name(row)} fell from {before} to {after}, which is no wrap: it was "
+                    f"reset ({total.resets} times so far), and what it counted in between is unknown"
+                )
+        return found
 
     async def read(self, exchange: Exchange, clock: Clock) -> Scan:
         """Read every point once.
@@ -74,7 +117,7 @@ class Reader:
             DeviceError: the unit gave no sound answer at all, or said that it cannot answer now.
             LinkError: the line is gone.
         """
-        now = _Round(Scan.blank(self.table, exchange.stamp))
+        now = _Round(self._blank(exchange))
         for row in self._unknown:
             now.scan.reason[row] = Reason.NO_SUCH_ADDRESS
         for i, (part, decoder) in enumerate(self._parts):
@@ -95,7 +138,23 @@ class Reader:
         now.scan.stamp = exchange.stamp
         if self._learned:
             self._replan()
+        self._derivation.apply(now.scan)
+        self._strip(now.scan)
         return now.scan
+
+    def _blank(self, exchange: Exchange) -> Scan:
+        scan = Scan.blank(self.table, exchange.stamp)
+        if more := len(self._points) - len(self.table):
+            scan.values.extend([math.nan] * more)
+            scan.quality.extend(bytes(more))
+            scan.reason.extend([Reason.NO_DATA] * more)
+        return scan
+
+    def _strip(self, scan: Scan) -> None:
+        """Take the scale factors away."""
+        if len(self._points) > len(self.table):
+            for column in (scan.values, scan.quality, scan.reason):
+                del column[len(self.table) :]
 
     def _is_hopeless(self, error: DeviceError, now: _Round) -> bool:
         """Take note of a failed block; say whether to leave the rest of this scan, or raise when there is nothing to show."""
@@ -108,7 +167,7 @@ class Reader:
 
     async def _read(self, exchange: Exchange, clock: Clock, now: _Round, part: Block, decoder: BlockDecoder) -> None:
         try:
-            data = await _ask(exchange, part)
+            data = await self._ask(exchange, now, part)
         except Refusal as refusal:
             if refusal.code in ABOUT_ADDRESSES:
                 now.answered = True
@@ -140,7 +199,7 @@ class Reader:
         refusals = 0
         for piece in pieces:
             try:
-                data = await _ask(exchange, piece)
+                data = await self._ask(exchange, now, piece)
             except Refusal as refusal:
                 if refusal.code not in ABOUT_ADDRESSES:
                     raise
@@ -160,7 +219,7 @@ class Reader:
         for row in due:
             part = block(self._unit.unit, [self._spans[row]])
             try:
-                data = await _ask(exchange, part)
+                data = await self._ask(exchange, now, part)
             except Refusal:
                 now.answered = True
                 self._unknown[row] = moment + RETRY_S
@@ -171,16 +230,49 @@ class Reader:
                 now.answered = self._learned = True
                 self._decoder(part).decode(data, now.scan)
                 del self._unknown[row]
-                self._unknown = dict.fromkeys(self._unknown, moment)
+                self._unknown.update(dict.fromkeys(self._unknown, moment))
+
+    async def _ask(self, exchange: Exchange, now: _Round, part: Block) -> bytes:
+        """Ask; a unit that is busy gets a little time, as long as this scan has some to give."""
+        while True:
+            try:
+                return await _ask(exchange, part)
+            except Refusal as refusal:
+                if refusal.code not in BUSY or not now.waits:
+                    refusal.name_gateway(self._place)
+                    raise
+                await asyncio.sleep(now.waits.pop(0))
+
+    def _name(self, row: int) -> str:
+        return self.table.names[row] if row < len(self.table) else "scale factor"
 
     def _decoder(self, part: Block) -> BlockDecoder:
-        return BlockDecoder(part, self.table.specs, self._unit.order)
+        return BlockDecoder(part, self._points, self._unit)
 
     def _replan(self) -> None:
-        cuts = self._cuts | {(self._spans[row].function, self._spans[row].start) for row in self._unknown}
-        wanted = [span for span in self._spans if span.row not in self._unknown]
-        self._parts = [(part, self._decoder(part)) for part in plan(self._unit.unit, wanted, self._limits, cuts)]
         self._learned = False
+        wanted = [span for span in self._spans if span.row not in self._unknown]
+        if self._unit.one_per_request:
+            parts = one_each(self._unit.unit, wanted)
+        else:
+            cuts = self._cuts | {(self._spans[row].function, self._spans[row].start) for row in self._unknown}
+            parts = plan(self._unit.unit, wanted, self._limits, cuts)
+        self._parts = [(part, self._decoder(part)) for part in parts]
+
+
+def _with_factors(specs: Sequence[ModbusPoint], unit: ModbusUnit) -> tuple[list[ModbusPoint], dict[int, int]]:
+    """Return the points where the unit has them, the scale factors behind them, and the row of its factor by row of a point."""
+    points = [spec if unit.place(spec.at) == spec.at else replace(spec, at=unit.place(spec.at)) for spec in specs]
+    rows: dict[Address, int] = {}
+    factors: dict[int, int] = {}
+    for row, spec in enumerate(specs):
+        if (at := spec.scale_from) is None:
+            continue
+        if at not in rows:
+            rows[at] = len(points)
+            points.append(ModbusPoint(at=at, type="int16"))
+        factors[row] = rows[at]
+    return points, factors
 
 
 async def _ask(exchange: Exchange, part: Block) -> bytes:

@@ -88,15 +88,24 @@ class RtuExchange(Exchange):
         except Refusal:
             return
 
-    async def _send(self, request: Request) -> bytes:
+    async def _probe(self, request: Request, timeout: float) -> None:
+        probes = [request, *_probes(request)]
+        await self._send(next((probe for probe in probes if not self._clashes(probe)), request), timeout, is_probe=True)
+
+    async def _send(self, request: Request, timeout: float | None = None, *, is_probe: bool = False) -> bytes:
         await self._quiet(request.unit)
         frame = self._framer.encode(request.pdu, request.unit, 0)
         self._ledger.asked(request)
         for late in self._splitter.give_up():
             self._unexpected(late)
         self._noise_before = self._splitter.garbage
-        on_the_line = self.line.byte_s * (len(frame) + SHORTEST + request.size)
-        return await self._fly(request, frame, self._timeout + on_the_line)
+        on_the_line = self.line.byte_s * (len(frame) + self._answer_length(request))
+        limit = self._timeout if timeout is None else timeout
+        return await self._fly(request, frame, limit, on_the_line=on_the_line, is_probe=is_probe)
+
+    def _answer_length(self, request: Request) -> int:
+        """Return the number of characters of the answer."""
+        return SHORTEST + request.size
 
     async def _quiet(self, unit: int) -> None:
         """Wait until the line has been silent for long enough; on one that never is, for as long as an answer may take."""
@@ -109,6 +118,11 @@ class RtuExchange(Exchange):
                 return
             await asyncio.sleep(wait)
 
+    @property
+    def _flying(self) -> Flight | None:
+        lane = self._lanes.get(-1)
+        return lane.flight if lane is not None else None
+
     def _clashes(self, request: Request) -> bool:
         return self._ledger.clashes(request, self._loop.time())
 
@@ -116,12 +130,12 @@ class RtuExchange(Exchange):
         self._ledger.overdue(flight.request, self._loop.time())
 
     def _received(self, data: bytes) -> None:
-        self._silent = 0
+        self._heard()
         self._heard_at = self._loop.time()
         for frame in self._splitter.feed(data):
             self._frame(frame)
         self.counters.garbage = self._splitter.garbage
-        if self._stall is None and (self._splitter.waiting or self._flight is not None):
+        if self._stall is None and (self._splitter.waiting or self._flying is not None):
             self._stall = self._loop.call_later(self._gap, self._stalled)
 
     def _stalled(self) -> None:
@@ -134,24 +148,27 @@ class RtuExchange(Exchange):
         for frame in self._splitter.give_up():
             self._frame(frame)
         self.counters.garbage = self._splitter.garbage
-        if self._flight is not None and self._splitter.garbage - self._noise_before >= SHORTEST:
-            request = self._flight.request
+        if self._flying is not None and self._splitter.garbage - self._noise_before >= SHORTEST:
+            request = self._flying.request
             hint = "noise, or wrong baud or parity, or A and B swapped, or a second master; an adapter that echoes needs echo: true"
-            self._fail(Damaged(f"{request}: bytes came, but no sound answer among them", hint=hint))
+            self._fail(self._flying, Damaged(f"{request}: bytes came, but no sound answer among them", hint=hint))
 
     def _frame(self, frame: Frame) -> None:
-        flight = self._flight
+        flight = self._flying
         if flight is not None and frame.unit == flight.request.unit and frame.function == flight.request.function:
             request = flight.request
             if frame.code is None and len(frame.data) == request.size:
                 self._ledger.answered(request)
-                self._land(frame.data)
+                self._land(flight, frame.data)
                 return
             if frame.code is not None and not self._ledger.owes(frame.unit, frame.function):
                 self._ledger.answered(request)
-                self._refuse(frame.code)
+                self._refuse(flight, frame.code)
                 return
         self._unexpected(frame)
+        if flight is not None and flight.is_probe and frame.unit == flight.request.unit:
+            self._left_open(flight)  # the unit lives, that was all; the probe itself may still be answered
+            self._land(flight, frame.data)
 
     def _unexpected(self, frame: Frame) -> None:
         size = None if frame.code is not None else len(frame.data)

@@ -30,9 +30,11 @@ class TcpExchange(Exchange):
     _framer = FramerSocket(DecodePDU(is_server=False))
     _tid = 0
     _rest_of_frame = b""
+    _heard_at = 0.0
 
     def __init__(self, link: Link, clock: Clock) -> None:
         super().__init__(link, clock)
+        self.window = 1 if self._pause else link.options.window
         self._open: deque[int] = deque(maxlen=_REMEMBERED)
 
     def _left_open(self, flight: Flight) -> None:
@@ -41,11 +43,32 @@ class TcpExchange(Exchange):
     async def _ask(self, request: Request) -> bytes:
         if self._pause:
             await self._rest(self._pause)
+        return await self._fly(request, self._frame_of(request), self._timeout, self._tid)
+
+    async def _probe(self, request: Request, timeout: float) -> None:
+        if self._pause:
+            await self._rest(self._pause)
+        await self._fly(request, self._frame_of(request), timeout, self._tid, is_probe=True)
+
+    def _frame_of(self, request: Request) -> bytes:
+        """Return the frame of a request under a new transaction id, which is `_tid` from now on."""
         self._tid = (self._tid + _STRIDE) & 0xFFFF or _STRIDE
-        return await self._fly(request, self._framer.encode(request.pdu, request.unit, self._tid), self._timeout, self._tid)
+        return self._framer.encode(request.pdu, request.unit, self._tid)
+
+    def _expired(self, flight: Flight) -> None:
+        """End a request; what was asked behind it gets its time anew when nothing came since: the other end works one by one."""
+        now = self._loop.time()
+        heard = self._heard_at
+        super()._expired(flight)
+        for lane in self._lanes.values():
+            behind = lane.flight
+            if behind is not None and behind.sent_at > flight.sent_at > heard and behind.timer is not None:
+                behind.timer.cancel()
+                behind.timer = self._loop.call_at(now + behind.timeout, self._expired, behind)
 
     def _received(self, data: bytes) -> None:
-        self._silent = 0
+        self._heard()
+        self._heard_at = self._loop.time()
         data = self._rest_of_frame + data if self._rest_of_frame else data
         while len(data) >= _HEADER:
             length = data[4] << 8 | data[5]
@@ -62,8 +85,8 @@ class TcpExchange(Exchange):
         self._rest_of_frame = data
 
     def _frame(self, unit: int, tid: int, pdu: bytes) -> None:
-        flight = self._flight
-        if flight is None or tid != flight.tid:
+        flight = self._flying(unit, tid)
+        if flight is None:
             if tid in self._open:
                 self._open.remove(tid)
                 self.counters.late += 1
@@ -72,10 +95,21 @@ class TcpExchange(Exchange):
             return
         request = flight.request
         if unit != request.unit:
-            self._fail(Damaged(f"{request}: unit {unit} answered instead", hint=f"if that is the right one, set unit: {unit}"))
+            self._fail(
+                flight, Damaged(f"{request}: unit {unit} answered instead", hint=f"if that is the right one, set unit: {unit}")
+            )
         elif pdu[0] == request.function | _EXCEPTION and len(pdu) == 2:
-            self._refuse(pdu[1])
+            self._refuse(flight, pdu[1])
         elif pdu[0] != request.function or len(pdu) != request.size + 2 or pdu[1] != request.size:
-            self._fail(Damaged(f"{request}: the answer has another form ({len(pdu)} bytes, function {pdu[0]}) than was asked for"))
+            self._fail(
+                flight, Damaged(f"{request}: the answer has another form ({len(pdu)} bytes, function {pdu[0]}) than was asked for")
+            )
         else:
-            self._land(pdu[2:])
+            self._land(flight, pdu[2:])
+
+    def _flying(self, unit: int, tid: int) -> Flight | None:
+        """Return the request under way with this transaction id, of whatever unit."""
+        lane = self._lanes.get(unit if self.window > 1 else -1)
+        if lane is not None and lane.flight is not None and lane.flight.tid == tid:
+            return lane.flight
+        return next((lane.flight for lane in self._lanes.values() if lane.flight is not None and lane.flight.tid == tid), None)

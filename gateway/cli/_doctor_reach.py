@@ -72,7 +72,7 @@ def serial_ports(config: Config, devices: Path = Path("/dev")) -> Iterator[Findi
     """Look whether the serial ports of the configuration exist and may be opened by this user."""
     ports: dict[str, list[str]] = {}
     for machine in config.machines.values():
-        if machine.link.scheme == "modbus-rtu" and machine.link.address.startswith("/"):
+        if machine.link.scheme in {"modbus-rtu", "modbus-ascii"} and machine.link.address.startswith("/"):
             ports.setdefault(machine.link.address, []).append(machine.name)
     for port, names in ports.items():
         path = Path(port)
@@ -108,6 +108,8 @@ def _group(number: int) -> str:
 
 def endpoint(link: Link) -> tuple[str, int] | None:
     """Return host and port of a link over TCP, None for anything else."""
+    if link.scheme == "modbus-udp":
+        return None
     match = _ENDPOINT.fullmatch(link.address)
     return (match[1].strip("[]"), int(match[2])) if match and not link.address.startswith("/") else None
 

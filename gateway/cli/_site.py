@@ -1,11 +1,20 @@
-"""What every command that takes a `site.yaml` says when there is none."""
+"""Which site file a command means, and which machine in it; every way it can go wrong gets a sentence."""
 
 from __future__ import annotations
 
 import difflib
+import os
 import stat
 import sys
 from pathlib import Path
+from typing import Final
+
+from gateway.config import ConfigError, load_config
+from gateway.config.spec import Config, Machine
+
+PLACES: Final = "./site.yaml, else $GATEWAY_SITE, else /etc/retrofit-gateway/site.yaml"
+_SYSTEM: Final = Path("/etc/retrofit-gateway/site.yaml")
+
 
 MISSING = 2
 """Exit code for a file that is not there: a mistake in the command, not in the configuration."""
@@ -53,3 +62,55 @@ def _meant(path: Path) -> str:
         return ""
     near = difflib.get_close_matches(path.name, there, 1, 0.7)
     return f"; did you mean {path.with_name(near[0])}?" if near else ""
+
+
+class Usage(Exception):  # noqa: N818  (a user's mistake, not a fault)
+    """A command cannot do what was written; `str()` is what the user reads."""
+
+
+def site_path(named: str | None) -> Path:
+    """Return the site file to use.
+
+    Raises:
+        Usage: it does not exist, or none was named and none found.
+    """
+    if named is not None:
+        if words := trouble(named):
+            raise Usage(words)
+        return Path(named)
+    wanted = [Path("site.yaml"), *([Path(os.environ["GATEWAY_SITE"])] if os.environ.get("GATEWAY_SITE") else []), _SYSTEM]
+    for path in wanted:
+        if path.is_file():
+            return path
+    raise Usage(f"no site file was named and none found; looked for {', '.join(str(path) for path in wanted)}")
+
+
+def load(path: Path) -> Config:
+    """Return the configuration in `path`.
+
+    Raises:
+        Usage: it has problems; all of them stand in the message.
+    """
+    try:
+        return load_config(path)
+    except ConfigError as error:
+        raise Usage(f"{path} cannot be used as it is:\n{error}") from None
+
+
+def machine_of(config: Config, path: Path, name: str | None) -> Machine:
+    """Return the machine of that name; the only one when none was named.
+
+    Raises:
+        Usage: there is no such machine, or several to choose from.
+    """
+    machines = config.machines
+    known = ", ".join(machines) or "none"
+    if name is None:
+        if len(machines) == 1:
+            return next(iter(machines.values()))
+        raise Usage(f"which machine? {path} has: {known}")
+    if name not in machines:
+        near = difflib.get_close_matches(name, machines, 1, 0.5)
+        guess = f", did you mean '{near[0]}'?" if near else ";"
+        raise Usage(f"{path} has no machine '{name}'{guess} it has: {known}")
+    return machines[name]

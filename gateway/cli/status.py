@@ -76,7 +76,7 @@ def render(status: dict[str, Any], *, points: bool) -> list[str]:
                 lines.append(f"  {'':<{width}}  → {machine['hint']}")
         lines.extend(f"  {'':<{width}}  ! {warning}" for warning in machine["warnings"])
         if points:
-            lines.extend(f"  {'':<{width}}  {_point(point, latest)}" for point, latest in machine["latest"].items())
+            lines.extend(f"  {'':<{width}}  {latest_line(point, latest)}" for point, latest in machine["latest"].items())
     for name, recipient in status["recipients"].items():
         uplink, outbox = recipient["uplink"], recipient["outbox"]
         state = f"connected to {uplink['broker']}" if uplink["connected"] else "not connected"
@@ -112,7 +112,8 @@ def wrapped(line: str, width: int) -> str:
     )
 
 
-def _point(name: str, latest: dict[str, Any]) -> str:
+def latest_line(name: str, latest: dict[str, Any]) -> str:
+    """Return the latest value of a point, as the status has it, as `oil_temp = 41.9 °C`."""
     if latest["quality"] != "good":
         return f"{name} = {latest['quality']}: {latest['reason']}"
     unit = "" if latest["unit"] == "1" else latest["unit"]

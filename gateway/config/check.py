@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from gateway.config.budget import loads
 from gateway.config.build import build
 from gateway.config.connection import Lines
 from gateway.config.contract import read_contract
@@ -15,7 +16,7 @@ from gateway.config.machine import Machines, Outcome
 from gateway.config.node import Mapping, Node, Scalar, Sequence
 from gateway.config.problem import Problem, Source, tidy
 from gateway.config.profile import Profiles
-from gateway.config.spec import COOPERATIVE, LIVE, Config, Site, Uplink
+from gateway.config.spec import COOPERATIVE, LIVE, Config, Machine, Site, Uplink
 
 
 class Checked(Struct, frozen=True):
@@ -59,6 +60,7 @@ def _site(root: Mapping, site: Path, shown: Path, found: Found) -> Config | None
     if spec is BAD or contract is None or any(outcome.machine is None for outcome in outcomes):
         return None
     ready = {outcome.name: outcome.machine for outcome in outcomes if outcome.machine is not None}
+    _overruns(ready, outcomes, lines, found)
     return Config(spec.site, spec.gateway, str(site), ready, uplinks, contract)
 
 
@@ -77,6 +79,15 @@ def _machines(node: Node | None, machines: Machines, found: Found) -> list[Outco
             )
         first.setdefault(outcome.name, outcome.key)
     return outcomes
+
+
+def _overruns(ready: dict[str, Machine], outcomes: list[Outcome], lines: Lines, found: Found) -> None:
+    """Warn of connections whose machines together need more time than their periods give them."""
+    for busy in loads(ready.values()):
+        if words := busy.overrun:
+            longest = max(busy.groups, key=lambda group: group.share)
+            key = next(outcome.key for outcome in outcomes if outcome.name == longest.machine)
+            found.warning(lines.key(busy.link) or key, words)
 
 
 def _uplinks(root: Mapping, spec: Site | object, found: Found) -> dict[str, Uplink]:

@@ -62,6 +62,10 @@ class Lines:
         self._found.error(node, f"{quoted(text)} is neither a URL nor a connection; {cure}")
         return None, None
 
+    def key(self, link: Link) -> Scalar | None:
+        """Return where the connection of this link is defined; None when it is not one of those here."""
+        return next((line.key for line in self._lines.values() if line.link == link), None)
+
     def unused(self) -> None:
         """Warn of connections that no machine uses."""
         for line in self._lines.values():

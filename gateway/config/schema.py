@@ -1,4 +1,4 @@
-"""JSON Schema (draft 7, which editors understand) of `site.yaml` and `share.yaml`, made from the same structs as the check."""
+"""JSON Schema (draft 7, which editors understand) of `site.yaml`, `share.yaml` and profiles, made from the structs of the check."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gateway.config.build import fields_of
+from gateway.config.profile import ProfileSpec
 from gateway.config.spec import Connection, MachineSpec, ShareFile, Site
 from gateway.driver import Plugin, find, schemes
 
 Schema = dict[str, Any]
 
-_TITLES = {"site": "site.yaml of the retrofit gateway", "share": "share.yaml of the retrofit gateway"}
+Kind = Literal["site", "share", "profile"]
+
+_TITLES = {
+    "site": "site.yaml of the retrofit gateway",
+    "share": "share.yaml of the retrofit gateway",
+    "profile": "a profile of the retrofit gateway: what is known about a device",
+}
 _BASE = "https://json-schema.org/draft-07/schema"
 _LIMITS = {
     "ge": "minimum",
@@ -31,17 +38,18 @@ _LIMITS = {
 }
 
 
-def schema(kind: Literal["site", "share"] = "site", served: Iterable[str] | None = None) -> Schema:
-    """Return the JSON Schema of one of the two files.
+def schema(kind: Kind = "site", served: Iterable[str] | None = None) -> Schema:
+    """Return the JSON Schema of one kind of file.
 
     Args:
         kind: which file.
         served: URL schemes whose drivers' options and points go into it; default: all that are installed.
     """
     making = _Making()
-    root = making.mapping(Site) if kind == "site" else making.mapping(ShareFile)
+    schemes_ = tuple(schemes() if served is None else served)
+    root = making.profile(schemes_) if kind == "profile" else making.mapping(Site if kind == "site" else ShareFile)
     if kind == "site":
-        making.machines(root, tuple(schemes() if served is None else served))
+        making.machines(root, schemes_)
     return {"$schema": "http://json-schema.org/draft-07/schema#", "title": _TITLES[kind], **root, "definitions": making.definitions}
 
 
@@ -107,6 +115,14 @@ class _Making:
             lines = _switch("url", pattern, {"$ref": f"#/definitions/{line}"}, lines)
         root["properties"]["machines"] |= {"items": {"type": "object", **choice}}
         root["properties"]["connections"] |= {"additionalProperties": {"type": "object", **lines}}
+
+    def profile(self, served: tuple[str, ...]) -> Schema:
+        """Return the schema of a profile: its own keys, and the options and points of these drivers."""
+        plugins = list({find(scheme).name: find(scheme) for scheme in served}.values())
+        options = [struct for plugin in plugins for struct in (plugin.unit, plugin.link)]
+        root = self.mapping(ProfileSpec, *options, required=set(fields_of(ProfileSpec)))
+        root["properties"]["points"] = self._points(plugins)
+        return root
 
     def _named(self, plugins: list[Plugin]) -> Schema:
         """Return the schema of a machine on a named connection, or without `connect:` yet: any driver's options."""

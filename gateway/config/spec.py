@@ -98,9 +98,12 @@ class PointSpec(Spec, frozen=True, kw_only=True):
     ] = 0.0
     heartbeat: Annotated[Duration, Meta(description="report at the latest after this time, also without a change")] = Duration(600)
     limits: Limits | None = None
+    every: Annotated[Duration, Meta(description="time between two reads of this point; default: that of the machine")] | None = None
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""
+        if self.every is not None and self.every <= 0:
+            yield "every", "must be longer than 0s"
         if self.scale == 0:
             yield "scale", "a scale of 0 makes every value equal to the offset; leave it out for 1"
         if self.states and (self.scale != 1 or self.offset != 0):

@@ -93,7 +93,8 @@ class Machines:
         result: dict[str, Any] = {}
         for name, machine in self._machines.items():
             poller = self._pollers[_key(machine.link)]
-            health = poller.watched[name].health
+            watched = poller.watched[name]
+            health = watched.health
             result[name] = {
                 "state": health.state,
                 "error": health.error,
@@ -105,11 +106,17 @@ class Machines:
                 "blocks": health.blocks,
                 "missed": health.missed,
                 "errors": health.errors,
+                "quarantined": watched.quarantine.active,
                 "took_ms": round(health.took_s * 1e3, 2),
+                "p99_ms": round(poller.p99_s() * 1e3, 2),
                 "age_s": None if health.last is None else round((now.mono_ns - health.last.mono_ns) / 1e9, 3),
                 "since_s": None if health.since is None else round((now.mono_ns - health.since.mono_ns) / 1e9, 3),
                 "line": to_builtins(getattr(poller.driver, "counters", {})),
-                "warnings": [*getattr(poller.driver, "warnings", ()), *self._lines[name].condition.warnings],
+                "warnings": [
+                    *getattr(poller.driver, "warnings", ()),
+                    *filter(None, [watched.warning]),
+                    *self._lines[name].condition.warnings,
+                ],
             }
         return result
 

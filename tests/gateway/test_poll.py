@@ -13,6 +13,7 @@ from gateway.config.spec import Link
 from gateway.driver import DeviceError, LinkError
 from gateway.model import Block, Quality, Reason, Scan
 from gateway.poll import LONGEST_BACKOFF_S, READ_S, Poller
+from gateway.poll.watched import phase_s
 from gateway.supervise import Pulse
 from tests.gateway.fake_driver import Collector, World, machine
 from tests.waiting import until
@@ -125,17 +126,22 @@ async def test_the_grid_is_kept_and_missed_points_of_it_are_counted_not_made_up(
     poller.add(machine("a", link=LINK, every_s=1.0), sink)
     poller.start()
     await until(lambda: len(sink.scans) == 1)
-    first = sink.scans[0].stamp.mono_ns
-    for n in range(2, 5):
+    assert clock.monotonic() == 1.0, "the first read does not wait for the grid"
+    await asyncio.sleep(0.01)
+    clock.advance(poller.watched["a"].groups[0].due_s - clock.monotonic() + 1e-6)
+    await until(lambda: len(sink.scans) == 2)
+    first = sink.scans[1].stamp.mono_ns
+    assert first / 1e9 % 1.0 == pytest.approx(phase_s("a", 1.0), abs=1e-5)
+    for n in range(3, 6):
         await asyncio.sleep(0.01)
         clock.advance(1.0)
         await until(lambda n=n: len(sink.scans) == n)
     clock.advance(3.4)
-    await until(lambda: len(sink.scans) == 5)
+    await until(lambda: len(sink.scans) == 6)
     await asyncio.sleep(0.01)
     clock.advance(0.6)
-    await until(lambda: len(sink.scans) == 6)
-    offsets = [(scan.stamp.mono_ns - first) / 1e9 for scan in sink.scans]
+    await until(lambda: len(sink.scans) == 7)
+    offsets = [(scan.stamp.mono_ns - first) / 1e9 for scan in sink.scans[1:]]
     assert offsets == pytest.approx([0, 1, 2, 3, 6.4, 7.0])
     assert poller.watched["a"].health.missed == 2
     stop = asyncio.create_task(poller.stop())
@@ -201,7 +207,7 @@ async def test_a_poller_with_nothing_to_do_still_beats() -> None:
 
 
 async def test_a_stop_does_not_wait_long_for_a_device_that_hangs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.poll.STOP_S", 0.05)
+    monkeypatch.setattr("gateway.poll.poller.GRACE_S", 0.05)
     world.read_takes_s = 3600
     world.close_ends_reads = True
     poller = Poller(LINK, world.create, Clock(), lambda *_: None)

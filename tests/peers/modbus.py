@@ -52,7 +52,7 @@ class Server:
 
 async def start_tcp(port: int = 0) -> Server:
     """Start the server on a free port of 127.0.0.1, or on a given one (to bring it back)."""
-    process, word = await _start(str(await _build()), "tcp", str(port))
+    process, word = await _start(str(await build()), "tcp", str(port))
     return Server(process, int(word))
 
 
@@ -90,26 +90,26 @@ async def pty_pair() -> AsyncIterator[tuple[str, str]]:
 async def rtu(unit: int = 7) -> AsyncIterator[str]:
     """Run the server as RTU slave (19200 8E1); yields the path of the other end of its line."""
     async with pty_pair() as (ours, theirs):
-        process, _ = await _start(str(await _build()), "rtu", theirs, str(unit))
+        process, _ = await _start(str(await build()), "rtu", theirs, str(unit))
         try:
             yield ours
         finally:
             await Server(process, 0, unit).stop()
 
 
-async def _build() -> Path:
-    """Compile the server once per source text."""
-    target = Path(tempfile.gettempdir(), f"modbus_server-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]}")
+async def build(source: Path = SOURCE) -> Path:
+    """Compile a peer on libmodbus once per source text."""
+    target = Path(tempfile.gettempdir(), f"{source.stem}-{hashlib.sha256(source.read_bytes()).hexdigest()[:16]}")
     if target.exists():
         return target
     compiler = shutil.which("cc")
     assert compiler, "a C compiler is missing: apt-get install gcc libc6-dev"
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder, "server")
-        command = [compiler, "-O1", "-Wall", "-o", str(made), str(SOURCE), "-I/usr/include/modbus", "-lmodbus"]
+        command = [compiler, "-O1", "-Wall", "-o", str(made), str(source), "-I/usr/include/modbus", "-lmodbus"]
         process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
         _, stderr = await process.communicate()
-        assert process.returncode == 0, f"modbus_server.c does not compile; apt-get install libmodbus-dev\n{stderr.decode()}"
+        assert process.returncode == 0, f"{source.name} does not compile; apt-get install libmodbus-dev\n{stderr.decode()}"
         partial = target.with_suffix(f".{process.pid}")
         shutil.copy2(made, partial)
         partial.rename(target)

@@ -128,7 +128,10 @@ def test_orders_have_a_word(name, alias):
         ({"timeout": Duration(3600)}, "timeout"),
         ({"connect_timeout": Duration(0)}, "connect_timeout"),
         ({"pause": Duration(60)}, "pause"),
-        ({"data": 7}, "data"),
+        ({"pause_after_connect": Duration(31)}, "pause_after_connect"),
+        ({"certificate": "a.pem"}, "certificate"),
+        ({"key_file": "a.key"}, "key_file"),
+        ({"insecure": True, "ca": "ca.pem"}, "insecure"),
     ],
 )
 def test_a_line_has_sensible_options(keys, key):
@@ -170,3 +173,46 @@ def test_points_that_overlap():
     assert {f.point for f in found} == {"low_word"}
     assert all(f.level == "warning" and f.key == "at" for f in found)
     assert any("'energy' (float32 at holding 40001 (wire 0), 2 registers)" in f.message for f in found)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "address", "normal"),
+    [
+        ("modbus-tls", "10.0.0.21", "10.0.0.21:802"),
+        ("modbus-udp", "PLC-1", "plc-1:502"),
+        ("modbus-ascii", "/dev/ttyUSB0", "/dev/ttyUSB0"),
+        ("modbus-ascii", "10.0.0.40:4001", "10.0.0.40:4001"),
+    ],
+)
+def test_addresses_of_the_other_transports(scheme, address, normal):
+    assert PLUGIN.check_address(scheme, address) == normal
+
+
+@pytest.mark.parametrize(
+    ("scheme", "address", "words"),
+    [
+        ("modbus-ascii", "10.0.0.40", "ASCII over TCP needs the port"),
+        ("modbus-ascii", "ttyUSB0", "modbus-ascii:///dev/ttyUSB0"),
+        ("modbus-tls", "/dev/ttyUSB0", "did you mean 'modbus-rtu:///dev/ttyUSB0'"),
+        ("modbus-udp", "h:0", "write it like 'modbus-udp://10.0.0.21:502'"),
+    ],
+)
+def test_mistakes_in_them_are_told(scheme, address, words):
+    with pytest.raises(ValueError, match=words):
+        PLUGIN.check_address(scheme, address)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "address", "keys", "key"),
+    [
+        ("modbus-rtu", "/dev/ttyUSB0", {"data": 7}, "data"),
+        ("modbus-tcp", "h:502", {"ca": "ca.pem"}, "ca"),
+        ("modbus-tcp", "h:502", {"insecure": True}, "insecure"),
+        ("modbus-rtu", "/dev/ttyUSB0", {"one_connection": True}, "one_connection"),
+        ("modbus-udp", "h:502", {"close_after_read": True}, "close_after_read"),
+        ("modbus-udp", "h:502", {"baud": 9600}, "baud"),
+    ],
+)
+def test_options_that_belong_to_another_transport(scheme, address, keys, key):
+    assert [finding.key for finding in findings(link(scheme, address, **keys), {})] == [key]
+    assert not findings(link("modbus-ascii", "/dev/ttyUSB0", data=7), {})

@@ -198,8 +198,9 @@ async def test_transaction_ids_are_all_used_never_zero_and_never_neighbours(exch
 async def times_out(exchange, unit):
     count = len(exchange.line.sent) + 1
     task, _ = await start(exchange, count, Request(unit, 3, 100, 2))
-    exchange._flight.timer.cancel()
-    exchange._expired()
+    flight = exchange._lane(unit).flight
+    flight.timer.cancel()
+    exchange._expired(flight)
     with pytest.raises(DeviceError) as raised:
         await task
     return raised.value

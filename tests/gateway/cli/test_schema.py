@@ -6,7 +6,7 @@ from gateway.cli import main
 from gateway.config.schema import schema
 
 
-@pytest.mark.parametrize(("arguments", "kind"), [([], "site"), (["site"], "site"), (["share"], "share")])
+@pytest.mark.parametrize(("arguments", "kind"), [([], "site"), (["site"], "site"), (["share"], "share"), (["profile"], "profile")])
 def test_it_prints_the_schema(arguments, kind, capsys):
     assert main(["schema", *arguments]) == 0
     out = capsys.readouterr().out

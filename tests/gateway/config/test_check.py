@@ -64,8 +64,8 @@ MACHINE = HEAD + "machines:\n  - {{name: m, {}}}\n"
     [
         ("points: {}", "missing key 'connect': URL of the device, with options as parameters, or the name of a connection above, for example modbus-tcp://10.0.0.21:502?unit=1"),
         ("connect: 'modbus-tcp://h', every: 0s, vibration: {}", "'every' must be longer than 0s"),
-        ("connect: 'xyz://h'", "unknown driver 'xyz'; known: modbus-rtu, modbus-tcp, opc.tcp, replay"),
-        ("connect: 'opcua.tcp://h', insecure: true", "unknown driver 'opcua.tcp', did you mean 'opc.tcp'? known: modbus-rtu, modbus-tcp, opc.tcp, replay"),
+        ("connect: 'xyz://h'", "unknown driver 'xyz'; known: modbus-ascii, modbus-rtu, modbus-tcp, modbus-tls, modbus-udp, opc.tcp, replay"),
+        ("connect: 'opcua.tcp://h', insecure: true", "unknown driver 'opcua.tcp', did you mean 'opc.tcp'? known: modbus-ascii, modbus-rtu, modbus-tcp, modbus-tls, modbus-udp, opc.tcp, replay"),
         ("connect: 'localhost:502'", "'localhost:502' is not a URL of a device; did you mean 'modbus-tcp://localhost:502'?"),
         ("connect: '10.0.0.30:4840'", "'10.0.0.30:4840' is not a URL of a device; did you mean 'opc.tcp://10.0.0.30:4840'?"),
         ("connect: /dev/ttyUSB0", "'/dev/ttyUSB0' is not a URL of a device; did you mean 'modbus-rtu:///dev/ttyUSB0'?"),

@@ -22,13 +22,13 @@ def good(machine, kind="site"):
     return Draft7Validator(made(kind)).is_valid({**HEAD, "machines": [machine]})
 
 
-@pytest.mark.parametrize("kind", ["site", "share"])
+@pytest.mark.parametrize("kind", ["site", "share", "profile"])
 def test_the_schema_in_the_repository_is_the_one_of_the_structs(kind):
     committed = json.loads((ROOT / f"configs/schema/{kind}.json").read_text(encoding="utf-8"))
     assert committed == json.loads(json.dumps(made(kind))), f"run: gateway schema {kind} > configs/schema/{kind}.json"
 
 
-@pytest.mark.parametrize("kind", ["site", "share"])
+@pytest.mark.parametrize("kind", ["site", "share", "profile"])
 def test_it_is_a_schema(kind):
     Draft7Validator.check_schema(made(kind))
 

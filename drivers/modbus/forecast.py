@@ -1,0 +1,54 @@
+"""What a machine will cost its line, before anything is asked; needs no protocol library and no device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from drivers.modbus.address import TABLES, Address
+from drivers.modbus.cost import Cost
+from drivers.modbus.plan import Block, Limits, Span, one_each, plan, spans
+from drivers.modbus.request import FUNCTIONS
+from drivers.modbus.spec import ModbusPoint, ModbusUnit
+from gateway.config.spec import Link
+from gateway.driver import PlannedRequest
+
+SCALE_FACTOR: Final = "(scale factor)"
+
+
+def forecast(
+    link: Link, unit: ModbusUnit, points: dict[str, ModbusPoint], turnaround_s: float | None = None
+) -> Iterable[PlannedRequest]:
+    """Yield the requests of one scan of these points, in order, with what each costs; without a turnaround, a usual one counts."""
+    cost = Cost.of(link, turnaround_s)
+    names = list(points)
+    for part in _blocks(unit, points, cost):
+        request = part.request
+        first = Address(FUNCTIONS[request.function], request.address)
+        last = Address(FUNCTIONS[request.function], request.address + request.count - 1)
+        yield PlannedRequest(
+            what=f"{first.table} (function {request.function})",
+            place=_span(first.manual, last.manual),
+            wire=_span(first.wire, last.wire),
+            count=request.count,
+            bytes=cost.bytes(request),
+            seconds=cost.seconds(request),
+            points=tuple(dict.fromkeys(names[row] if row < len(names) else SCALE_FACTOR for row in part.rows)),
+        )
+
+
+def _blocks(unit: ModbusUnit, points: dict[str, ModbusPoint], cost: Cost) -> list[Block]:
+    wanted = [_placed(span, unit, point) for span, point in zip(spans(points.values()), points.values(), strict=True)]
+    factors = {point.scale_from: None for point in points.values() if point.scale_from is not None}
+    wanted += [Span(len(points) + i, TABLES[at.table].function, at.wire, at.wire + 1) for i, at in enumerate(factors)]
+    return one_each(unit.unit, wanted) if unit.one_per_request else plan(unit.unit, wanted, Limits.of(unit, cost))
+
+
+def _placed(span: Span, unit: ModbusUnit, point: ModbusPoint) -> Span:
+    """Return the span as this unit counts it."""
+    shift = unit.place(point.at).wire - point.at.wire
+    return Span(span.row, span.function, span.start + shift, span.end + shift) if shift else span
+
+
+def _span(first: Any, last: Any) -> str:
+    return str(first) if first == last else f"{first}-{last}"

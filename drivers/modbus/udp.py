@@ -1,0 +1,20 @@
+"""Modbus UDP: MBAP frames in datagrams, one per datagram; a lost one is a timeout, since nothing is sent again by itself."""
+
+from __future__ import annotations
+
+from drivers.modbus.tcp import TcpExchange
+
+
+class UdpExchange(TcpExchange):
+    """Exchange over MBAP frames in datagrams. The transaction id ties an answer to its request, as on TCP."""
+
+    line_can_damage = True
+    """Where a datagram did not fit, asking once more makes sense, as on a wire."""
+
+    def _received(self, data: bytes) -> None:
+        """Take one datagram; what is not a whole frame in it is dropped, and never joined with the next one."""
+        if len(data) < 8 or data[2] or data[3] or (data[4] << 8 | data[5]) != len(data) - 6:
+            self.counters.garbage += len(data)
+            return
+        super()._received(data)
+        self._rest_of_frame = b""

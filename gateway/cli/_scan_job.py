@@ -1,0 +1,224 @@
+"""The scan of one target from beginning to end; what was found so far always stands in `Outcome`, also after Ctrl-C."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct, field
+
+from drivers.modbus.probe import MbapProbe, RtuProbe
+from drivers.modbus.scan import HOST_UNITS, BusSweep, Found, HostSweep, Report
+from drivers.modbus.wire import SerialWire, Settings, SocketWire
+from gateway.cli._scan_network import MODBUS_PORT, OPCUA_PORT, TLS_PORT, OpcUaServer, opcua_server, open_ports
+from gateway.cli._scan_profiles import profile_for, type_registers
+from gateway.cli._scan_screen import Screen
+from gateway.cli._scan_target import Host, Network, Serial, Target
+from gateway.cli._scan_yaml import Item, Place, items_of, site_yaml, slug, stable_port
+from gateway.driver import LinkError
+
+ASK_FROM = 1000
+FIRST_UNITS = 12
+"""Unit numbers that are tried on every host of a network."""
+
+_SERIAL_TIMEOUT_S = 0.5
+_TCP_TIMEOUT_S = 1.0
+_SERIAL_PAUSE_S = 0.05
+_TCP_PAUSE_S = 0.02
+_CONNECT_S = 3.0
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """What the user may choose; None: the default of the target."""
+
+    settings: tuple[Settings, ...] = ()
+    units: tuple[int, ...] | None = None
+    timeout: float | None = None
+    pause: float | None = None
+    port: int | None = None
+    listen_s: float = 2.0
+
+
+class Section(Struct):
+    """What was found at one place."""
+
+    target: Serial | Host
+    report: Report = field(default_factory=Report)
+
+    def place(self) -> Place:
+        """Return where it is, with the settings that worked."""
+        if isinstance(self.target, Serial):
+            options: list[tuple[str, str]] = []
+            settings = self.report.found[0].settings if self.report.found else None
+            if settings:
+                options = [("baud", str(settings.baud)), ("parity", settings.parity)]
+                options += [("stop", str(settings.stop))] if settings.stop != 1 else []
+            options += [("echo", "true")] if self.report.echo else []
+            return Place(url=f"modbus-rtu://{stable_port(self.target.path)}", options=tuple(options), shared=True)
+        host = f"[{self.target.host}]" if ":" in self.target.host else self.target.host
+        scheme = "modbus-rtu" if self.target.rtu else "modbus-tcp"
+        shared = len(self.report.found) > 1 or self.target.rtu
+        return Place(url=f"{scheme}://{host}:{self.target.port}", shared=shared)
+
+
+class Outcome(Struct):
+    """Everything that was found, and why it ended if it ended early."""
+
+    sections: list[Section] = field(default_factory=list)
+    opcua: list[OpcUaServer] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    error: LinkError | None = None
+    interrupted: bool = False
+
+    def profiles(self, found: Sequence[Found]) -> list[str]:
+        """Return the profile that fits each unit, "" where none does."""
+        return [profile_for(unit.identity) for unit in found]
+
+    def yaml(self) -> str:
+        """Return the site file, "" when nothing was found."""
+        items: list[Item] = []
+        for section in self.sections:
+            items += items_of(section.place(), section.report.found, self.profiles(section.report.found))
+        for server in self.opcua:
+            name = slug(server.name) or "opcua"
+            items.append(Item(place=Place(url=server.url), name=name, comment=server.words))
+        return site_yaml(items)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it for programs."""
+        places = []
+        for section in self.sections:
+            report = section.report
+            place = section.place()
+            units = [
+                {
+                    "unit": unit.unit,
+                    "settings": str(unit.settings) if unit.settings else None,
+                    "identity": {key: value for key in unit.identity.__struct_fields__ if (value := getattr(unit.identity, key))},
+                    "proof": unit.proof,
+                    "first": {"at": unit.at, "value": unit.value} if unit.at else None,
+                    "profile": profile or None,
+                }
+                for unit, profile in zip(report.found, self.profiles(report.found), strict=True)
+            ]
+            verdicts = [{"code": v.code, "sentence": v.sentence, "cure": v.cure} for v in report.verdicts]
+            places.append(
+                {
+                    "connect": place.url,
+                    "options": dict(place.options),
+                    "units": units,
+                    "verdicts": verdicts,
+                    "notes": report.notes,
+                    "requests": report.requests,
+                    "stopped": report.stopped or None,
+                }
+            )
+        servers = [{"connect": s.url, "name": s.name, "security": list(s.security)} for s in self.opcua]
+        error = {"message": self.error.message, "hint": self.error.hint} if self.error else None
+        return {
+            "places": places,
+            "opcua": servers,
+            "notes": self.notes,
+            "error": error,
+            "interrupted": self.interrupted,
+            "yaml": self.yaml() or None,
+        }
+
+
+async def scan(target: Target, options: Options, screen: Screen, outcome: Outcome) -> None:
+    """Scan; a line that cannot be opened or goes away becomes `outcome.error`."""
+    try:
+        if isinstance(target, Serial):
+            await _bus(target, options, screen, outcome)
+        elif isinstance(target, Network):
+            await _network(target, options, screen, outcome)
+        else:
+            await _one_host(target, options, screen, outcome)
+    except LinkError as error:
+        outcome.error = error
+
+
+async def _bus(target: Serial | Host, options: Options, screen: Screen, outcome: Outcome) -> None:
+    """Scan a serial port, or the bus behind a serial server."""
+    wire: SerialWire | SocketWire
+    if isinstance(target, Serial):
+        wire = SerialWire(target.path)
+    else:
+        wire = SocketWire(f"{target.host}:{target.port}")
+        await wire.open(target.host, target.port, _CONNECT_S)
+    section = Section(target)
+    outcome.sections.append(section)
+    timeout = _SERIAL_TIMEOUT_S if isinstance(target, Serial) else _TCP_TIMEOUT_S
+    probe = RtuProbe(wire, options.timeout or timeout, _SERIAL_PAUSE_S if options.pause is None else options.pause)
+    settings = options.settings if isinstance(target, Serial) else ()
+    try:
+        screen.stage(f"listening on {wire.place}")
+        sweep = BusSweep(probe, settings, options.units, screen, section.report, options.listen_s)
+        sweep.types = type_registers()
+        await sweep.run()
+    finally:
+        probe.close()
+
+
+async def _one_host(target: Host, options: Options, screen: Screen, outcome: Outcome) -> None:
+    if target.rtu:
+        await _bus(target, options, screen, outcome)
+        return
+    if not target.given:
+        await _opcua([target.host], screen, outcome)
+    try:
+        await _host(target, options, screen, outcome, options.units, chosen=options.units is not None)
+    except LinkError:
+        if not outcome.opcua:
+            raise
+
+
+async def _host(
+    target: Host, options: Options, screen: Screen, outcome: Outcome, units: Sequence[int] | None, *, chosen: bool
+) -> None:
+    pause = _TCP_PAUSE_S if options.pause is None else options.pause
+    probe = MbapProbe(target.host, target.port, options.timeout or _TCP_TIMEOUT_S, pause, _CONNECT_S)
+    try:
+        await probe.open()
+        section = Section(target)
+        outcome.sections.append(section)
+        sweep = HostSweep(probe, units, screen, section.report, chosen=chosen)
+        sweep.types = type_registers()
+        await sweep.run()
+    finally:
+        probe.close()
+
+
+async def _opcua(hosts: Sequence[str], screen: Screen, outcome: Outcome) -> None:
+    screen.stage("looking for OPC UA", len(hosts))
+    for host, port in await open_ports(hosts, [OPCUA_PORT], screen.step):
+        if server := await opcua_server(host, port):
+            outcome.opcua.append(server)
+            screen.say(f"● {server.url}: {server.words}")
+
+
+async def _network(target: Network, options: Options, screen: Screen, outcome: Outcome) -> None:
+    port = options.port or MODBUS_PORT
+    ports = [port] if options.port else [MODBUS_PORT, TLS_PORT]
+    screen.stage(f"looking for port {port} in {target.text}", len(target.hosts) * len(ports))
+    places = await open_ports(target.hosts, ports, screen.step)
+    if options.port is None:
+        await _opcua(target.hosts, screen, outcome)
+    for host, _ in (place for place in places if place[1] != port):
+        outcome.notes.append(f"{host} listens on port {TLS_PORT}: Modbus with TLS, which needs a certificate; it was not asked")
+    hosts = [Host(host, number) for host, number in places if number == port]
+    if not hosts:
+        outcome.notes.append(f"none of the {len(target.hosts)} addresses of {target.text} takes connections on port {port}")
+        return
+    units = options.units or HOST_UNITS[:FIRST_UNITS]
+    asked = len(hosts) * len(units)
+    if asked > ASK_FROM and not await screen.confirm(asked, asked * (options.timeout or _TCP_TIMEOUT_S)):
+        outcome.notes.append(f"{len(hosts)} hosts take connections; {asked} requests to them were not allowed, --yes allows them")
+        return
+    for found in hosts:
+        try:
+            await _host(found, options, screen, outcome, units, chosen=options.units is not None)
+        except LinkError as error:
+            outcome.notes.append(str(error))
+    if options.units is None:
+        outcome.notes.append(f"only units 0 to 10 and 255 were asked; gateway scan tcp://{hosts[0].host} asks all of one host")

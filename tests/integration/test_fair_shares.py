@@ -1,0 +1,112 @@
+"""One dead unit of ten: the nine keep their rate, measured at the server (Debian's libmodbus), and the dead one is soon back."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from drivers.modbus.ledger import _LEDGERS
+from gateway.model import Quality, Reason
+from tests.integration.modbus_gateway import polled, rates, state, units
+from tests.peers import modbus_units
+from tests.waiting import until
+
+DEAD = 5
+UNITS = range(1, 11)
+HEALTHY = [unit for unit in UNITS if unit != DEAD]
+RETURN_S = 10.0
+KEPT = 0.95
+
+LINES = {
+    "tcp": ("modbus-tcp", modbus_units.tcp, 0.1),
+    "gateway before serial units": ("modbus-tcp", modbus_units.gateway, 0.5),
+    "bus": ("modbus-rtu", modbus_units.bus, 0.25),
+}
+
+
+def lost(kept: dict[int, float], every_s: float) -> dict[int, float]:
+    return {unit: round(kept[unit] * every_s, 3) for unit in HEALTHY if kept[unit] * every_s < KEPT}
+
+
+@pytest.fixture(params=LINES)
+async def line(request):
+    scheme, start, every_s = LINES[request.param]
+    _LEDGERS.clear()
+    async with start([DEAD]) as peer:
+        yield scheme, peer, every_s
+
+
+async def test_one_of_ten_dies_and_returns(line):
+    scheme, peer, every_s = line
+    peer.live()
+    records = []
+    async with polled(units(scheme, peer.place, UNITS, every_s), records) as machines:
+        await until(lambda: all(state(machines, f"u{unit}") == "good" for unit in UNITS))
+        missed = {unit: machines.status()[f"u{unit}"]["missed"] for unit in HEALTHY}
+        peer.die()
+        if scheme == "modbus-rtu":  # there the first silence costs everybody one timeout
+            await until(lambda: state(machines, f"u{DEAD}") == "bad")
+            most = 1.0 / every_s + 1
+            assert all(machines.status()[f"u{unit}"]["missed"] - missed[unit] <= most for unit in HEALTHY)
+        assert lost(await rates(peer, 8.0), every_s) == {}, "share of their rate that the others kept"
+        status = machines.status()[f"u{DEAD}"]
+        assert status["quarantined"]
+        assert "exception 11" in status["error"] or "did not answer within 1 s" in status["error"]
+        assert machines.status()["u1"]["p99_ms"] > 0
+        bad = {record.reason for record in records if record.machine == f"u{DEAD}" and record.quality == Quality.BAD}
+        assert bad
+        assert bad <= {Reason.TIMEOUT, Reason.NO_PATH}
+        peer.live()
+        await until(lambda: state(machines, f"u{DEAD}") == "good", RETURN_S, "the dead unit is back")
+        assert not machines.status()[f"u{DEAD}"]["quarantined"]
+        assert all(record.value == int(record.point[1:]) for record in records if record.quality == Quality.GOOD)
+
+
+async def test_three_of_ten_dead_from_the_beginning():
+    async with modbus_units.tcp([3, 5, 8]) as peer, polled(units("modbus-tcp", peer.place, UNITS, 0.1)) as machines:
+        await until(lambda: all(state(machines, f"u{unit}") == "bad" for unit in (3, 5, 8)))
+        kept = await rates(peer, 4.0)
+        assert [unit for unit in HEALTHY if unit not in {3, 8} and kept[unit] * 0.1 < KEPT] == []
+        peer.live()
+        await until(lambda: all(state(machines, f"u{unit}") == "good" for unit in UNITS), RETURN_S)
+
+
+async def test_a_dead_unit_is_asked_seldom_and_cheaply():
+    _LEDGERS.clear()
+    async with modbus_units.bus([DEAD]) as peer, polled(units("modbus-rtu", peer.place, [1, DEAD], 0.1)) as machines:
+        await until(lambda: machines.status()[f"u{DEAD}"]["errors"] >= 4, 20)
+        assert peer.requests()[DEAD] == machines.status()[f"u{DEAD}"]["errors"], "one request per probe"
+        assert machines.status()["u1"]["line"]["late"] == 0
+
+
+async def test_units_that_answer_at_once_see_one_request_at_a_time():
+    class Watching:
+        def __init__(self) -> None:
+            self.open = 0
+            self.most = 0
+            self.served = Counter()
+
+        async def serve(self, reader, writer):
+            try:
+                while True:
+                    head = await reader.readexactly(6)
+                    body = await reader.readexactly(int.from_bytes(head[4:6], "big"))
+                    self.open += 1
+                    self.most = max(self.most, self.open)
+                    asyncio.get_running_loop().call_later(0.005, self.answer, head, body, writer)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                writer.close()
+
+        def answer(self, head, body, writer):
+            self.open -= 1
+            self.served[body[0]] += 1
+            data = bytes(2 * int.from_bytes(body[4:6], "big"))
+            writer.write(head[:4] + (3 + len(data)).to_bytes(2, "big") + bytes([body[0], body[1], len(data)]) + data)
+
+    watching = Watching()
+    server = await asyncio.start_server(watching.serve, "127.0.0.1", 0)
+    place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with polled(units("modbus-tcp", place, UNITS, 0.1)):
+        await until(lambda: all(watching.served[unit] >= 5 for unit in UNITS))
+    server.close()
+    assert watching.most == 1
