@@ -315,7 +315,7 @@ async def test_no_secret_is_ever_printed(tmp_path: Path) -> None:
             await running.start()
             await until(lambda: running.status()["recipients"]["cooperative"]["uplink"]["last_error"])
             status = running.status()
-            assert "not authorised" in status["recipients"]["cooperative"]["uplink"]["last_error"]
+            assert "the broker refuses user 'muster'" in status["recipients"]["cooperative"]["uplink"]["last_error"]
             assert password not in str(status)
             assert running.stop() == 0
             assert password not in running.log_text()

@@ -205,7 +205,7 @@ async def test_no_broker_and_a_wrong_password_are_told_once_and_never_with_the_p
                 status = forward.status()
                 assert (status["connected"], outbox.waiting) == (False, 1)
                 assert "nobody listens" in status["trouble"]
-                assert "not authorised" in status["trouble"] or "wrong user name or password" in status["trouble"]
+                assert "the broker refuses user 'muster'; check credentials: user, and the secret 'mqtt'" in status["trouble"]
                 await until(lambda: outbox.waiting == 0)
     told = [entry["event"] for entry in logs if entry["log_level"] != "debug"]
     assert told == ["uplink_lost", "uplink_refused", "uplink_connected", "uplink_recovered"]
