@@ -218,8 +218,7 @@ def secrets(config: Config) -> Iterator[Finding]:
         try:
             secret_value(name, base)
         except SecretMissing as missing:
-            sentence, _, cure = str(missing).rpartition("; ")
-            yield Finding("secret", "fail", sentence or cure, cure if sentence else "")
+            yield Finding("secret", "fail", missing.message, missing.hint)
         else:
             yield Finding("secret", "ok", f"'{name}' is there and only its owner may read it")
 

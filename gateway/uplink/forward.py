@@ -198,7 +198,7 @@ class Forwarder:
         except SessionLost:
             raise
         except Exception as exc:  # the secret store's own kinds of trouble; they carry their sentence
-            raise SessionLost(str(exc)) from exc
+            raise SessionLost(getattr(exc, "message", str(exc)), getattr(exc, "hint", "")) from exc
         options: dict[str, Any] = {"user": user, "password": password, "tls": context, **self._options}
         try:
             return await self._connect(url, client_id=self._client_id, **options)
