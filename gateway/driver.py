@@ -112,6 +112,18 @@ class Finding(Struct, frozen=True):
     level: Literal["error", "warning"] = "error"
 
 
+class LocalFile(Struct, frozen=True):
+    """A file on this computer that a connection needs: what it is in words, where, the key that names it, and how to get it.
+
+    A relative `path` starts from the folder of the YAML file; `key` is empty where the file stands in the URL itself.
+    """
+
+    what: str
+    path: str
+    key: str = ""
+    cure: str = ""
+
+
 class Plugin(Struct, frozen=True, kw_only=True):
     """How a driver introduces itself. Importing it must not import the protocol library: `gateway check` runs offline.
 
@@ -124,6 +136,11 @@ class Plugin(Struct, frozen=True, kw_only=True):
         create: makes an unopened driver; imports the protocol library only now.
         check_address: returns the normal form of what stands between `scheme://` and `?`, or raises ValueError for the user.
         check: offline check across keys of one machine: (link, unit options, points by name).
+        files: the files on this computer that a connection needs.
+        streams: whether its drivers have the power `Streams`; only then a machine may have `vibration:`.
+        medium: from the scheme and the checked address: `serial` where the line has one set of options for all machines on it,
+            `tcp` where a device may accept a single connection, else empty. Where it is not empty and `unit` has a field
+            `unit`, no two machines on a line should have the same.
     """
 
     name: str
@@ -134,6 +151,9 @@ class Plugin(Struct, frozen=True, kw_only=True):
     create: Callable[[Link, Clock], Driver]
     check_address: Callable[[str, str], str]
     check: Callable[[Link, Any, dict[str, Any]], Iterable[Finding]] | None = None
+    files: Callable[[Link], Iterable[LocalFile]] | None = None
+    streams: bool = False
+    medium: Callable[[str, str], Literal["serial", "tcp", ""]] = lambda scheme, address: ""
 
 
 _BUILT_IN = {

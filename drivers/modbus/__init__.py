@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drivers.modbus.check import check, check_address
+from drivers.modbus.check import check, check_address, medium
 from drivers.modbus.spec import ModbusLink, ModbusPoint, ModbusUnit
 from gateway.driver import Plugin
 
@@ -31,4 +31,5 @@ PLUGIN = Plugin(
     create=_create,
     check_address=check_address,
     check=check,
+    medium=medium,
 )

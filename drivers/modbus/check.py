@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable
+from typing import Literal
 
 from drivers.modbus.spec import ModbusLink, ModbusPoint, ModbusUnit
 from gateway.config.host import check_host
@@ -47,9 +48,14 @@ def check_address(scheme: str, address: str) -> str:
     return f"{host}:{int(port)}"
 
 
+def medium(scheme: str, address: str) -> Literal["serial", "tcp"]:
+    """Return what kind of line a checked address is."""
+    return "serial" if address.startswith("/") else "tcp"
+
+
 def check(link: Link, unit: ModbusUnit, points: dict[str, ModbusPoint]) -> Iterable[Finding]:
     """Yield what does not fit together between the line, the unit and the points of one machine."""
-    serial = link.scheme == "modbus-rtu" and link.address.startswith("/")
+    serial = medium(link.scheme, link.address) == "serial"
     options: ModbusLink = link.options
     if not serial:
         for key in _SERIAL_ONLY:

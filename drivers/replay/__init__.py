@@ -30,4 +30,5 @@ PLUGIN = Plugin(
     create=_create,
     check_address=check_address,
     check=check,
+    streams=True,
 )

@@ -63,7 +63,10 @@ MACHINE = HEAD + "machines:\n  - {{name: m, {}}}\n"
     ("entry", "message"),
     [
         ("points: {}", "missing key 'connect': URL of the device, with options as parameters, or the name of a connection above, for example modbus-tcp://10.0.0.21:502?unit=1"),
-        ("connect: 'modbus-tcp://h', every: 0s, vibration: {}", "'every' must be longer than 0s"),
+        ("connect: 'modbus-tcp://h', every: 0s", "'every' must be longer than 0s"),
+        ("connect: 'modbus-tcp://h', every: 5ms", "'every' must be at least 10ms; what changes faster is no point but a waveform"),
+        ("connect: 'replay:a.wav?unit=g', vibration: {every: 5ms}", "'every' must be at least 10ms; what changes faster is no point but a waveform"),
+        ("connect: 'modbus-tcp://h', vibration: {}, points: {a: {at: coil 1}}", "modbus-tcp brings no waveform to compute vibration features from; leave 'vibration' out, or connect a waveform such as replay:bearing.wav"),
         ("connect: 'xyz://h'", "unknown driver 'xyz'; known: modbus-rtu, modbus-tcp, opc.tcp, replay"),
         ("connect: 'opcua.tcp://h', insecure: true", "unknown driver 'opcua.tcp', did you mean 'opc.tcp'? known: modbus-rtu, modbus-tcp, opc.tcp, replay"),
         ("connect: 'localhost:502'", "'localhost:502' is not a URL of a device; did you mean 'modbus-tcp://localhost:502'?"),
@@ -84,7 +87,9 @@ MACHINE = HEAD + "machines:\n  - {{name: m, {}}}\n"
         ("connect: 'replay:a.f32?rate=1kHz'", "missing key 'unit': unit of the samples after scale, 'm/s²' or 'g'; add it to the URL or as a key beside 'connect:'"),
         ("connect: 'replay:a.wav?unit=g', vibration: {}, points: {x: {}}", "a replay has no points to poll; its features appear by themselves as vibration.*"),
         ("connect: 'modbus-tcp://h', temperature: {points: [y]}, points: {x: {at: coil 1}}", "machine 'm' has no point 'y'; known: x"),
-        ("connect: 'modbus-tcp://h', vibration: {}, points: {vibration.rms: {at: coil 1}}", "names that begin with 'vibration.' belong to features; choose another"),
+        ("connect: 'modbus-tcp://h', temperature: {points: [t]}, points: {t: {at: input 1}, t.slope: {at: input 2}, u.slope: {at: input 3}}", "the name 't.slope' belongs to the slope of 't' (see 'temperature:'); choose another"),
+        ("connect: 'modbus-tcp://h', temperature: {}, points: {t: {at: input 1, unit: °C}, t.slope: {at: input 2}, p: {at: input 3, unit: bar}, p.slope: {at: input 4}}", "the name 't.slope' belongs to the slope of 't' (see 'temperature:'); choose another"),
+        ("connect: 'modbus-tcp://h', points: {vibration.rms: {at: coil 1}}", "names that begin with 'vibration.' belong to features; choose another"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_machine_is_told(heads, entry, message):
@@ -120,7 +125,9 @@ def test_a_replay_url_needs_no_slashes(site):
 
 
 def test_the_same_option_with_the_same_value_in_both_places_is_fine(site):
-    assert site(MACHINE.format("connect: 'modbus-tcp://h?unit=2&timeout=2s', unit: 2, timeout: 2s, vibration: {}")).config
+    assert site(
+        MACHINE.format("connect: 'modbus-tcp://h?unit=2&timeout=2s', unit: 2, timeout: 2s, points: {a: {at: coil 1}}")
+    ).config
 
 
 BUS = (
@@ -142,15 +149,6 @@ BUS = (
 )  # fmt: skip
 def test_a_mistake_about_a_shared_line_is_told_once(heads, line, machine, message):
     assert [head.split(": ", 1)[1] for head in heads(BUS.format(line, machine))] == [message]
-
-
-def test_two_machines_may_read_the_same_unit(site):
-    text = (
-        HEAD
-        + "machines:\n"
-        + "".join(f"  - {{name: m{n}, connect: 'modbus-tcp://h?unit=1', points: {{a: {{at: coil 1}}}}}}\n" for n in (1, 2))
-    )
-    assert site(text).problems == ()
 
 
 def test_a_connection_that_nobody_uses_and_a_machine_without_points_are_warnings(site):
