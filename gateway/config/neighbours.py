@@ -36,11 +36,13 @@ def _options(medium: str, address: str, members: list[tuple[Link, Outcome]], fou
         told.append(other)
         mine, theirs = _differences(link, other)
         both = f"{mine} by '{first.name}' (line {first.place.line}) and {theirs} by '{outcome.name}'"
-        cure = "write it under 'connections:' and its name in both machines"
+        cure = "define the line under 'connections:' and write its name in both machines"
         if medium == "serial":
             found.error(outcome.place, f"{address} is used with {both}: one line has one set of options; {cure}")
         else:
-            words = f"two connections to {address}, with {both}; many devices accept only one: give both the same, or {cure}"
+            words = (
+                f"two connections to {address}, with {both}; many devices accept only one: give both the same options, or {cure}"
+            )
             found.warning(outcome.place, words)
 
 
