@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from gateway.config.build import build
 from gateway.config.connection import Lines
-from gateway.config.contract import read_contract
+from gateway.config.contract import is_contract, read_contract, site_of
+from gateway.config.files import check_files
 from gateway.config.found import BAD, Found
 from gateway.config.host import is_loopback
 from gateway.config.load import load
@@ -38,7 +39,10 @@ def check(path: str | Path) -> Checked:
     found.sources[loaded.source.file] = loaded.source
     found.problems += loaded.problems
     config = None
-    if isinstance(loaded.root, Mapping):
+    if isinstance(loaded.root, Mapping) and is_contract(loaded.root):
+        words = "this is a contract (what may leave), which is checked with the site file it belongs to"
+        found.error(loaded.root, f"{words}: gateway check {site_of(shown)}")
+    elif isinstance(loaded.root, Mapping):
         config = _site(loaded.root, site, shown, found)
     elif loaded.root is not None:
         found.error(loaded.root, "a site file is a mapping; it begins with 'site: NAME' and 'gateway: NAME'")
@@ -58,6 +62,7 @@ def _site(root: Mapping, site: Path, shown: Path, found: Found) -> Config | None
     lines.unused()
     check_neighbours(outcomes, found)
     uplinks = _uplinks(root, spec, found)
+    check_files(outcomes, uplinks, root, base, found)
     named = uplinks or _recipients(root)
     contract = read_contract(site, shown, outcomes, named, found)
     if spec is BAD or contract is None or any(outcome.machine is None for outcome in outcomes):

@@ -58,7 +58,7 @@ def _meant(path: Path) -> str:
     try:
         there = [item.name for item in path.parent.iterdir() if item.is_file()]
     except OSError:
-        return f"there is no folder {path.parent}; " if not path.parent.exists() else ""
+        return f"the folder {path.parent} is missing, too; " if not path.parent.exists() else ""
     near = difflib.get_close_matches(path.name, there, 1, 0.75)
     return f"did you mean '{near[0]}'? Else " if near else ""
 
@@ -67,7 +67,7 @@ def check_files(outcomes: Iterable[Outcome], uplinks: dict[str, Uplink], root: M
     """Warn of files that are not there; once for each, where it is named first."""
     told: set[tuple[str, str]] = set()
     for outcome in outcomes:
-        for file in of_link(outcome.link) if outcome.link else ():
+        for file in outcome.files:
             _warn(file, outcome.place, base, told, found)
     for name, uplink in uplinks.items():
         node = _below(root, "uplinks", name) or _below(root, "uplink") or root

@@ -15,7 +15,7 @@ from gateway.config.profile import Profile, Profiles, merged
 from gateway.config.spec import Link, Machine, MachineSpec, Vibration, VibrationFeature
 from gateway.config.url import Url
 from gateway.config.words import meant, quoted
-from gateway.driver import Plugin
+from gateway.driver import LocalFile, Plugin
 
 _KEYS = fields_of(MachineSpec)
 _TEMPERATURE = {"°C", "K", "°F"}
@@ -26,7 +26,7 @@ class Outcome(Struct):
     """A machine after its check: what is known of it even where something is wrong, and `machine` when nothing is.
 
     `features` are the names of what will be computed, besides the points that are read; `link`, `unit` and `medium` tell the
-    line it is on and `place` where that stands.
+    line it is on, `files` what it needs on this computer, and `place` where that stands.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Outcome(Struct):
     link: Link | None = None
     unit: Any = None
     medium: str = ""
+    files: tuple[LocalFile, ...] = ()
     place: Node = Node("", 0, 0)
 
 
@@ -75,6 +76,7 @@ class Machines:
             if link and unit is not BAD:
                 outcome.link, outcome.unit, outcome.place = link, unit, _value(node, "connect") or node
                 outcome.medium = url.plugin.medium(link.scheme, link.address)
+                outcome.files = tuple(url.plugin.files(link)) if url.plugin.files else ()
                 self._across(url.plugin, link, unit, table, node, points)
         if url and url.plugin and url.scheme in url.plugin.schemes and not url.plugin.streams and "vibration" in node.entries:
             words = f"{url.scheme} brings no waveform to compute vibration features from; leave 'vibration' out"

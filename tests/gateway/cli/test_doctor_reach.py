@@ -123,7 +123,7 @@ def test_files_that_are_named_and_not_there_fail_with_a_cure(tmp_path):
         "the private key 'pki/g.key' does not exist", "the certificate authority 'ca.pem' does not exist",
     }  # fmt: skip
     cure = found["the private key 'pki/g.key' does not exist"].cure
-    assert f"there is no folder {tmp_path}/pki; make certificate and key: openssl req -x509 " in cure
+    assert f"the folder {tmp_path}/pki is missing, too; make certificate and key: openssl req -x509 " in cure
     assert "-keyout pki/g.key -out pki/g.pem " in cure
     (tmp_path / "pki").mkdir()
     (tmp_path / "bearings.wav").touch()
