@@ -54,6 +54,8 @@ EVENTS = {
     "stream_ended": "a waveform that is played once came to its end",
     "driver_fault": "a driver failed in a way it should not; its connection is opened again",
     "record_fault": "what a machine sent could not be made into records",
+    "limit_crossed": "a point went beyond its `limit` (low, high); told once, until it returns",
+    "limit_returned": "a point is within its limits again",
     # what is kept
     "history_failed": "the local history cannot be written; `reason` says why",
     "history_recovered": "the local history can be written again",
