@@ -1,5 +1,6 @@
 """One SQLite file, used by one thread, that never stops the gateway: all or nothing, set aside when damaged, heals by itself.
 
+A file that a newer version has written is neither read nor set aside: after a step back it waits for the newer version.
 Shared by the outbox and the history; a leaf.
 """
 
@@ -30,6 +31,10 @@ log = get("database")
 
 class Damaged(sqlite3.DatabaseError):
     """The file is no store of ours: its content makes no sense, or another format."""
+
+
+class Newer(sqlite3.DatabaseError):
+    """The file is a store of a later version of this program; it is left as it is."""
 
 
 class Database:
@@ -151,6 +156,9 @@ class Database:
                 for statement in (*self._schema, f"PRAGMA user_version = {self._version}"):
                     db.execute(statement)
                 db.execute("COMMIT")
+            elif version > self._version:
+                words = f"it was written by a newer version of this program (format {version}, known are up to {self._version})"
+                raise Newer(f"{words}; nothing in it is touched: install the newer version again")
             elif version != self._version:
                 raise Damaged(f"it has format {version}, not {self._version}")
             try:

@@ -155,6 +155,18 @@ class PlannedRequest(Struct, frozen=True, kw_only=True):
     points: tuple[str, ...]
 
 
+class LocalFile(Struct, frozen=True):
+    """A file on this computer that a connection needs: what it is in words, where, the key that names it, and how to get it.
+
+    A relative `path` starts from the folder of the YAML file; `key` is empty where the file stands in the URL itself.
+    """
+
+    what: str
+    path: str
+    key: str = ""
+    cure: str = ""
+
+
 class Plugin(Struct, frozen=True, kw_only=True):
     """How a driver introduces itself. Importing it must not import the protocol library: `gateway check` runs offline.
 
@@ -169,6 +181,11 @@ class Plugin(Struct, frozen=True, kw_only=True):
         check: offline check across keys of one machine: (link, unit options, points by name).
         plan: the requests of one scan of such points, in order: (link, unit options, points by name, seconds a device takes to
             begin its answer, None for a usual time). What all machines of a connection need is compared with their periods.
+        files: the files on this computer that a connection needs.
+        streams: whether its drivers have the power `Streams`; only then a machine may have `vibration:`.
+        medium: from the scheme and the checked address: `serial` where the line has one set of options for all machines on it,
+            `tcp` where a device may accept a single connection, else empty. Where it is not empty and `unit` has a field
+            `unit`, no two machines on a line should have the same.
     """
 
     name: str
@@ -180,6 +197,9 @@ class Plugin(Struct, frozen=True, kw_only=True):
     check_address: Callable[[str, str], str]
     check: Callable[[Link, Any, dict[str, Any]], Iterable[Finding]] | None = None
     plan: Callable[[Link, Any, dict[str, Any], float | None], Iterable[PlannedRequest]] | None = None
+    files: Callable[[Link], Iterable[LocalFile]] | None = None
+    streams: bool = False
+    medium: Callable[[str, str], Literal["serial", "tcp", ""]] = lambda scheme, address: ""
 
 
 _BUILT_IN = {

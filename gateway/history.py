@@ -72,6 +72,7 @@ class History:
         self._commit_every_s = commit_every_s
         self._latest: dict[tuple[str, str], Reading | Feature] = {}
         self._events: deque[Event] = deque(maxlen=200)
+        self._alarms: dict[tuple[str, str], Event] = {}
         self._pending: deque[Record] = deque(maxlen=pending)
         self._turn = asyncio.Lock()
         self._thread: ThreadPoolExecutor | None = None
@@ -87,6 +88,8 @@ class History:
                 continue
             if isinstance(record, Event):
                 self._events.append(record)
+                if record.kind == "limit":
+                    self._limit(record)
             else:
                 self._latest[record.machine, record.point] = record
             self._pending.append(record)
@@ -99,9 +102,25 @@ class History:
         """Return the last 200 events since the start, oldest first."""
         return list(self._events)
 
+    def alarms(self) -> list[Event]:
+        """Return for every point that is beyond a limit now the event of the crossing, the longest-standing first."""
+        return list(self._alarms.values())
+
+    def _limit(self, event: Event) -> None:
+        """Keep what stands, and tell every crossing once."""
+        key = event.machine, event.point
+        self._alarms.pop(key, None)  # beyond the other limit now: it stands since this moment
+        what = {"machine": event.machine, "point": event.point, "value": event.value, "unit": event.unit}
+        if event.after == "normal":
+            log.info("limit_returned", **what, was=event.before)
+        else:
+            self._alarms[key] = event
+            log.warning("limit_crossed", **what, limit=event.after)
+
     def forget(self, machine: str) -> None:
-        """Drop the latest values of a machine that is no longer read; its past stays on disk."""
+        """Drop the latest values and the alarms of a machine that is not read any more or begins anew; its past stays on disk."""
         self._latest = {key: record for key, record in self._latest.items() if key[0] != machine}
+        self._alarms = {key: event for key, event in self._alarms.items() if key[0] != machine}
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Write batches until cancelled; calls `beat` every few seconds. What is left is written by `close`."""

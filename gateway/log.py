@@ -1,8 +1,9 @@
 """Logs: one line per event on stderr, JSON when stderr is not a terminal, with fixed event names and no secrets.
 
 Every event name is a word of `EVENTS`; a test reads the source and refuses any other. Fields say the rest: `machine`, `reason`,
-`hint`, `count`. Standing trouble is told once, and its end once, by `Once`. Libraries that log through the standard library
-(asyncua, pymodbus, aiomqtt, asyncio) come out as event `library`, from WARNING on, repetitions counted instead of repeated.
+`hint`, `count`. Standing trouble is told once, and its end once, by the room that keeps its words for the status. Libraries that
+log through the standard library (asyncua, pymodbus, aiomqtt, asyncio) come out as event `library`, from WARNING on, repetitions
+counted instead of repeated.
 
 Guarantee: what was given to `redact` is in no line, whatever field, exception or library message carries it.
 """
@@ -14,7 +15,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -35,7 +36,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 from gateway.redaction import hidden, redact, redacted
 
-__all__ = ["EVENTS", "Once", "get", "redact", "setup"]
+__all__ = ["EVENTS", "get", "redact", "setup"]
 
 EVENTS = {
     # the daemon
@@ -53,6 +54,8 @@ EVENTS = {
     "stream_ended": "a waveform that is played once came to its end",
     "driver_fault": "a driver failed in a way it should not; its connection is opened again",
     "record_fault": "what a machine sent could not be made into records",
+    "limit_crossed": "a point went beyond its `limit` (low, high); told once, until it returns",
+    "limit_returned": "a point is within its limits again",
     # what is kept
     "history_failed": "the local history cannot be written; `reason` says why",
     "history_recovered": "the local history can be written again",
@@ -248,36 +251,3 @@ def setup(*, json: bool | None = None, level: str = "info") -> None:
 def get(room: str, **fields: Any) -> FilteringBoundLogger:
     """Return the logger of a room (`poll`, `uplink`, …); may be called at import. `fields` stand in every line."""
     return cast("FilteringBoundLogger", structlog.get_logger(room, **fields))
-
-
-class Once:
-    """Tells a trouble when it begins and when it is over, and is silent in between; one per room, trouble told apart by key."""
-
-    def __init__(self, log: FilteringBoundLogger, now: Callable[[], float] = time.monotonic) -> None:
-        self._log = log
-        self._now = now
-        self._open: dict[Hashable, tuple[float, int]] = {}
-
-    def __contains__(self, key: Hashable) -> bool:
-        """Return whether this trouble lasts."""
-        return key in self._open
-
-    def warn(self, key: Hashable, event: str, **fields: Any) -> bool:
-        """Log `event` as a warning if this trouble is new; return whether it was."""
-        since, count = self._open.get(key, (self._now(), 0))
-        self._open[key] = (since, count + 1)
-        if count == 0:
-            self._log.warning(event, **fields)
-        return count == 0
-
-    def recovered(self, key: Hashable, event: str, **fields: Any) -> bool:
-        """Log `event` if this trouble lasted, with how long and how often it was seen; return whether it did."""
-        if key not in self._open:
-            return False
-        since, count = self._open.pop(key)
-        self._log.info(event, lasted_s=round(self._now() - since, 3), seen=count, **fields)
-        return True
-
-    def forget(self, key: Hashable) -> None:
-        """Drop a trouble without a word, because what had it is gone from the configuration."""
-        self._open.pop(key, None)

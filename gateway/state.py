@@ -126,6 +126,8 @@ class RunBook:
         before = self._state.get("run", Runs, Runs())
         self._runs = Runs(before.starts + 1, clean=False)
         self._put(self._runs)
+        if not before.starts:
+            return "none yet: this is the first start"
         return "clean" if before.clean else "not clean: power cut, kill or crash"
 
     def end(self) -> None:

@@ -196,7 +196,8 @@ class Store:
             return
         (newest,) = db.execute("SELECT max(at_ns) FROM mark").fetchone()
         if newest is None or abs(now.wall_ns - newest) >= self._max_age_ns // 64:
-            db.execute("DELETE FROM mark WHERE at_ns <= ?", (now.wall_ns - self._max_age_ns,))
+            # those ahead of now come from a clock that was wrong: the newest would stay ahead, and every commit add another
+            db.execute("DELETE FROM mark WHERE at_ns <= ? OR at_ns > ?", (now.wall_ns - self._max_age_ns, now.wall_ns))
             db.execute("INSERT INTO mark VALUES (?, ?, ?, ?, ?)", (now.wall_ns, *(tally.last for tally in self._tallies)))
 
     def _outdated(self, db: sqlite3.Connection, now: Stamp) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -61,9 +62,9 @@ MOST_LINES_OF = {"gateway.app": 150}
 
 
 def modules(root: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the dotted name and path of every Python file of ours."""
+    """Yield the dotted name and path of every Python and Cython file of ours."""
     for top in OURS:
-        for path in sorted((root / top).rglob("*.py")):
+        for path in sorted(path for path in (root / top).rglob("*") if path.suffix in {".py", *CYTHON}):
             parts = path.relative_to(root).with_suffix("").parts
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
@@ -81,21 +82,48 @@ def room_of(module: str) -> str:
 
 def imports(module: str, path: Path, root: Path) -> Iterator[tuple[int, str, bool]]:
     """Yield line, full name and whether it stands at the top level, for every import, also those inside functions and for types."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    if path.suffix in CYTHON:
+        for number, line in enumerate(text.splitlines(), 1):
+            for name in _imports_of_line(line, package, root):
+                yield number, name, not line[:1].isspace()
+        return
+    tree = ast.parse(text)
     inner = {id(node) for function in ast.walk(tree) if isinstance(function, FUNCTIONS) for node in ast.walk(function)}
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            source = ".".join([*base, *filter(None, [node.module])])
+            source = _absolute(package, node.level, node.module or "")
             names = [_resolved(source, alias.name, root) for alias in node.names]
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"importlib.import_module", "import_module", "__import__"}:
             names = [str(argument.value) for argument in node.args[:1] if isinstance(argument, ast.Constant)]
         for name in names:
             yield node.lineno, name, id(node) not in inner
+
+
+CYTHON = (".pyx", ".pxd", ".pxi")
+_FROM = re.compile(r"\s*from\s+(\.*)([\w.]*)\s+c?import\s+(.*)")
+_IMPORT = re.compile(r"\s*c?import\s+(.*)")
+
+
+def _imports_of_line(line: str, package: str, root: Path) -> list[str]:
+    """Return what one line of Cython imports or cimports, by full name."""
+    line = line.split("#")[0]
+    if match := _FROM.match(line):
+        source = _absolute(package, len(match[1]), match[2])
+        return [_resolved(source, part.split()[0], root) for part in re.split(r"[,()]", match[3]) if part.strip()] or [source]
+    if match := _IMPORT.match(line):
+        return [part.split()[0] for part in match[1].split(",") if part.strip()]
+    return []
+
+
+def _absolute(package: str, level: int, name: str) -> str:
+    """Return the full name of a module that is given relative to a package by so many dots."""
+    parts = package.split(".")
+    return ".".join([*(parts[: len(parts) - level + 1] if level else []), *filter(None, [name])])
 
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -169,6 +197,17 @@ def test_no_kernel_and_no_test_is_longer_than_400_lines():
         ("drivers/modbus/codec.py", "import drivers.opcua", "drivers.modbus.codec must not import drivers.opcua"),
         ("drivers/modbus/codec.py", "import gateway.poll", "drivers.modbus.codec must not import gateway.poll"),
         ("cython_ext/a.py", "import gateway.model", "cython_ext.a must not import gateway.model"),
+        ("cython_ext/a.pyx", "from gateway.model import Scan", "cython_ext.a must not import gateway.model"),
+        (
+            "cython_ext/a.pyx",
+            "cdef f():\n    from gateway import share as s  # late",
+            "a.pyx:2: cython_ext.a must not import gateway.share",
+        ),
+        ("cython_ext/a.pyx", "import math, drivers.modbus", "cython_ext.a must not import drivers.modbus"),
+        ("cython_ext/a.pyx", "from ..gateway.model cimport Scan", "cython_ext.a must not import"),
+        ("cython_ext/a.pyx", "cimport numpy as np", "numpy is too big"),
+        ("cython_ext/a.pxd", "from numpy cimport ndarray", "numpy is too big"),
+        ("drivers/modbus/codec.pyx", "from ..opcua import x", "drivers.modbus.codec must not import drivers.opcua"),
         ("gateway/shape.py", "import numpy as np", "numpy is too big"),
         ("gateway/shape.py", "def f():\n    from scipy import signal", "scipy is too big"),
         ("gateway/shape.py", "importlib.import_module('numpy')", "numpy is too big"),
@@ -199,6 +238,7 @@ def test_a_breach_is_found(tmp_path, file, text, complaint):
             "gateway/poll.py",
             "from gateway.driver import Driver\nfrom gateway.config.spec import Link\nfrom gateway import __version__",
         ),
+        ("cython_ext/a.pyx", "from libc.math cimport sqrt\nfrom cython_ext.results import Statistics\n# import gateway.model"),
         ("gateway/store.py", "from gateway.outbox import x\nfrom gateway.database import y"),
         ("gateway/cli/run.py", "def run():\n    from gateway.app import App\n    import rich"),
         ("gateway/cli/_table.py", "import rich"),

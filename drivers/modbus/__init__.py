@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drivers.modbus.check import check, check_address
+from drivers.modbus.check import check, check_address, medium
 from drivers.modbus.forecast import forecast
 from drivers.modbus.spec import ModbusLink, ModbusPoint, ModbusUnit
 from gateway.driver import Plugin
@@ -33,4 +33,5 @@ PLUGIN = Plugin(
     check_address=check_address,
     check=check,
     plan=forecast,
+    medium=medium,
 )

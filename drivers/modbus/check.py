@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable
+from typing import Literal
 
 from drivers.modbus.spec import BUS_SCHEMES, ModbusLink, ModbusPoint, ModbusUnit
 from gateway.config.host import check_host
@@ -48,6 +49,13 @@ def check_address(scheme: str, address: str) -> str:
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise ValueError(f"'{port}' is no TCP port (1 to 65535); write it like '{example}'")
     return f"{host}:{int(port)}"
+
+
+def medium(scheme: str, address: str) -> Literal["serial", "tcp", ""]:
+    """Return what kind of line a checked address is; datagrams know no connections, so nobody can take the only one."""
+    if address.startswith("/"):
+        return "serial"
+    return "" if scheme == "modbus-udp" else "tcp"
 
 
 def check(link: Link, unit: ModbusUnit, points: dict[str, ModbusPoint]) -> Iterable[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drivers.opcua.address import check_address
-from drivers.opcua.spec import OpcuaLink, OpcuaPoint, OpcuaUnit, check
+from drivers.opcua.spec import OpcuaLink, OpcuaPoint, OpcuaUnit, check, files
 from gateway.driver import Plugin
 
 if TYPE_CHECKING:
@@ -31,4 +31,5 @@ PLUGIN = Plugin(
     create=_create,
     check_address=check_address,
     check=check,
+    files=files,
 )

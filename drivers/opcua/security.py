@@ -43,13 +43,13 @@ def _policy(endpoint: ua.EndpointDescription) -> str:
     return str(endpoint.SecurityPolicyUri).rpartition("#")[2].replace("_", "")
 
 
-def load_certificate(path: Path) -> x509.Certificate:
-    """Read a certificate, PEM or DER.
+def load_certificate(path: Path, cure: str = "") -> x509.Certificate:
+    """Read a certificate, PEM or DER; `cure` says how to get it where it is missing.
 
     Raises:
         LinkError: it is missing or none.
     """
-    content = _read(path, "certificate")
+    content = _read(path, "certificate", cure)
     try:
         if b"-----BEGIN" in content:
             return x509.load_pem_x509_certificate(content)
@@ -58,13 +58,13 @@ def load_certificate(path: Path) -> x509.Certificate:
         raise LinkError(f"{path} is not a certificate", hint="it must be a .pem or .der file", reason=Reason.REFUSED) from None
 
 
-def load_key(path: Path) -> tuple[bytes, bool]:
-    """Read a private key; return it as DER, and whether others than its owner may read the file.
+def load_key(path: Path, cure: str = "") -> tuple[bytes, bool]:
+    """Read a private key; return it as DER, and whether others than its owner may read the file. `cure` as above.
 
     Raises:
         LinkError: it is missing, none, or encrypted.
     """
-    content = _read(path, "private key")
+    content = _read(path, "private key", cure)
     try:
         load: Any = serialization.load_pem_private_key if b"-----BEGIN" in content else serialization.load_der_private_key
         key = load(content, None)
@@ -78,11 +78,11 @@ def load_key(path: Path) -> tuple[bytes, bool]:
     return der, bool(path.stat().st_mode & 0o077)
 
 
-def _read(path: Path, what: str) -> bytes:
+def _read(path: Path, what: str, cure: str) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise LinkError(f"the {what} {path} is missing", hint="README of the driver shows how to make one") from None
+        raise LinkError(f"the {what} {path} is missing", hint=cure) from None
     except OSError as error:
         raise LinkError(f"the {what} {path} cannot be read: {error.strerror}", hint="is the gateway's user allowed to?") from None
 
@@ -97,9 +97,11 @@ class Identity:
     def __init__(self, options: OpcuaLink, base: Path) -> None:
         assert options.security
         self.security = options.security
-        self._certificate = load_certificate(base / options.certificate)
-        self._key, self.key_is_open = load_key(base / options.key_file)
-        self._pinned = load_certificate(base / options.server_certificate) if options.server_certificate else None
+        cures = {file.key: file.cure for file in options.files()}
+        self._certificate = load_certificate(base / options.certificate, cures["certificate"])
+        self._key, self.key_is_open = load_key(base / options.key_file, cures["key_file"])
+        pinned = options.server_certificate
+        self._pinned = load_certificate(base / pinned, cures["server_certificate"]) if pinned else None
 
     @property
     def uri(self) -> str:

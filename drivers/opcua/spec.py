@@ -11,11 +11,19 @@ from msgspec import Meta
 from drivers.opcua.address import BrowsePath, NodeAddress
 from gateway.config.quantity import Duration
 from gateway.config.spec import Link, PointSpec, Spec
-from gateway.driver import Finding
+from gateway.driver import Finding, LocalFile
 
 POLICIES = ("Aes256Sha256RsaPss", "Aes128Sha256RsaOaep", "Basic256Sha256")
 MODES = ("SignAndEncrypt", "Sign")
 _BROKEN = {"Basic256", "Basic128Rsa15"}
+
+HOW_TO_MAKE = (
+    "make certificate and key: openssl req -x509 -newkey rsa:2048 -sha256 -days 3650 -nodes -keyout {key} -out {certificate}"
+    ' -subj "/CN=retrofit-gateway" -addext "subjectAltName=URI:urn:retrofit-gateway,DNS:$(hostname)"'
+    ' -addext "extendedKeyUsage=clientAuth"'
+    ' -addext "keyUsage=critical,digitalSignature,nonRepudiation,keyEncipherment,dataEncipherment" && chmod 600 {key}'
+)
+"""The command for the two files, with a URI in the certificate, which servers insist on."""
 
 
 class Security(str):
@@ -75,6 +83,21 @@ class OpcuaLink(Spec, frozen=True, kw_only=True):
         60
     )
 
+    @property
+    def how_to_make(self) -> str:
+        """The command that makes certificate and key."""
+        return HOW_TO_MAKE.format(certificate=self.certificate or "gateway.pem", key=self.key_file or "gateway.key")
+
+    def files(self) -> Iterable[LocalFile]:
+        """Yield the certificates and the key that are named."""
+        if self.certificate:
+            yield LocalFile("certificate", self.certificate, "certificate", self.how_to_make)
+        if self.key_file:
+            yield LocalFile("private key", self.key_file, "key_file", self.how_to_make)
+        if self.server_certificate:
+            cure = "export it from the server, or leave 'server_certificate' out until it is there"
+            yield LocalFile("server's certificate", self.server_certificate, "server_certificate", cure)
+
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""
         for key, low, high in (("timeout", 0.1, 60), ("keepalive", 1, 60), ("session", 10, 3600)):
@@ -85,7 +108,7 @@ class OpcuaLink(Spec, frozen=True, kw_only=True):
             yield "insecure", "'insecure: true' and 'security' exclude each other; leave one out"
         if self.security and not all(files.values()):
             lacking = " and ".join(f"'{key}'" for key, value in files.items() if not value)
-            yield "security", f"security needs {lacking} too; README of the driver shows how to make them"
+            yield "security", f"security needs {lacking} too; {self.how_to_make}"
         if not self.security and (any(files.values()) or self.server_certificate):
             yield "certificate", f"a certificate is used only with 'security', e.g. security: {POLICIES[0]}"
         if not self.security and not self.insecure:
@@ -141,3 +164,9 @@ def check(link: Link, unit: Any, points: dict[str, Any]) -> Iterable[Finding]:
 def index_warning(index: int) -> str:
     """Return the sentence about a namespace that is named by its index."""
     return f"the namespace index {index} can shift when the server changes; 'nsu=<uri>;…' names the namespace for good"
+
+
+def files(link: Link) -> Iterable[LocalFile]:
+    """Yield the certificates and the key that a link needs."""
+    options: OpcuaLink = link.options
+    return options.files()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drivers.replay.spec import ReplayLink, ReplayPoint, ReplayUnit, check, check_address
+from drivers.replay.spec import ReplayLink, ReplayPoint, ReplayUnit, check, check_address, files
 from gateway.driver import Plugin
 
 if TYPE_CHECKING:
@@ -30,4 +30,6 @@ PLUGIN = Plugin(
     create=_create,
     check_address=check_address,
     check=check,
+    files=files,
+    streams=True,
 )

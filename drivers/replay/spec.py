@@ -12,7 +12,7 @@ from msgspec import Meta
 from gateway.config.host import check_host
 from gateway.config.quantity import Duration, Rate
 from gateway.config.spec import Link, PointSpec, Spec
-from gateway.driver import Finding
+from gateway.driver import Finding, LocalFile
 
 FILES = {".wav": "wav", ".csv": "csv", ".npy": "npy", ".f32": "raw", ".raw": "raw"}
 PIPES = {".fifo": "pipe", ".pipe": "pipe"}
@@ -157,3 +157,12 @@ def check(link: Link, unit: Any, points: dict[str, Any]) -> Iterable[Finding]:
         yield Finding(f"only a .csv has columns{cure}", key="column")
     for name in points:
         yield Finding("a replay has no points to poll; its features appear by themselves as vibration.*", point=name)
+
+
+def files(link: Link) -> Iterable[LocalFile]:
+    """Yield the recording or the pipe that a link plays."""
+    kind = kind_of(link.address)
+    if kind == "pipe":
+        yield LocalFile("named pipe", link.address, cure="make it: mkfifo, then start what writes into it")
+    elif kind != "tcp":
+        yield LocalFile("recording", link.address, cure="copy it there; a relative path starts at the folder of the YAML file")

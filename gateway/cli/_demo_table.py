@@ -199,7 +199,7 @@ def bearing(board: Board, machine: str, to: str = "→") -> str:
     first, now = kurtosis(board, machine)
     if now > first * _WORSE:
         return f"the bearing of {machine} is getting worse: kurtosis {first:.1f} {to} {now:.1f}"
-    return f"the bearing of {machine} will fail soon: kurtosis {now:.1f}, 3.0 is sound"
+    return f"{machine}: bearing still sound (kurtosis {now:.1f}); its fault grows soon"
 
 
 def plain(config: Config, board: Board, status: dict[str, Any] | None, seconds: float) -> str:

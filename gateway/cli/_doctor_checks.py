@@ -53,6 +53,10 @@ def data_folder(folder: Path) -> Iterator[Finding]:
     folder = folder.absolute()
     try:
         there = folder.is_dir()
+        nearest = next(place for place in (folder, *folder.parents) if place.exists())
+        if not nearest.is_dir():
+            yield Finding("data folder", "fail", f"{nearest} is a file, not a folder", "name a folder with --data DIR")
+            return
         target = folder if there else next(parent for parent in folder.parents if parent.is_dir())
         if there:
             with tempfile.TemporaryFile(dir=folder) as probe:

@@ -1,4 +1,4 @@
-"""The checks of `gateway doctor` that follow the configuration: serial ports, machines, brokers, secrets, the running gateway."""
+"""The checks of `gateway doctor` that follow the configuration: serial ports, files, machines, secrets, the running gateway."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import grp
 import os
 import re
 import socket
-import ssl
 import stat
 import time
 from collections.abc import Iterator
@@ -20,16 +19,14 @@ from msgspec import Struct
 from gateway.cli._doctor_checks import Finding, user
 from gateway.cli.status import troubles
 from gateway.config.check import check
+from gateway.config.files import of_link, of_tls, trouble
 from gateway.config.problem import render
 from gateway.config.secrets import SecretMissing, read_secret
-from gateway.config.spec import BrokerUrl, Config, Credentials, Link, SecretRef, Uplink
+from gateway.config.spec import Config, Credentials, Link, SecretRef
 from gateway.control import NotRunning, request
-from gateway.uplink.errors import TlsProblem
-from gateway.uplink.tls import describe, make_context
 
-_CONNECT_S = 3.0
+CONNECT_S = 3.0
 _CREDENTIALS = Path("/run/credentials/retrofit-gateway.service")
-_EXPIRES_SOON_D = 14
 _ENDPOINT = re.compile(r"(?:tcp://)?(\[[^\]]+\]|[^/:\[\]]+):(\d+)(?:/.*)?")
 
 
@@ -55,7 +52,7 @@ def configuration(path: Path | None) -> tuple[Config | None, list[Finding]]:
 def running(folder: Path) -> tuple[dict[str, Any] | None, list[Finding]]:
     """Ask the running gateway how it is."""
     try:
-        status = request(folder, "status", timeout_s=_CONNECT_S)
+        status = request(folder, "status", timeout_s=CONNECT_S)
     except NotRunning as error:
         sentence, _, cure = str(error).partition("; ")
         return None, [Finding("gateway", "warn", sentence, cure)]
@@ -103,6 +100,21 @@ def _group(number: int) -> str:
         return str(number)
 
 
+# ── files ──
+
+
+def files(config: Config) -> Iterator[Finding]:
+    """Look whether the recordings, certificates and keys that the configuration names are there and may be read."""
+    base = Path(config.path).parent
+    wanted = {(file.what, file.path): file for machine in config.machines.values() for file in of_link(machine.link)}
+    wanted |= {(file.what, file.path): file for uplink in config.uplinks.values() for file in of_tls(uplink.tls)}
+    bad = [(words, cure) for file in wanted.values() for words, cure in [trouble(file, base)] if words]
+    for words, cure in bad:
+        yield Finding("file", "fail", words, cure)
+    if wanted and not bad:
+        yield Finding("file", "ok", f"all that the configuration names are there: {', '.join(path for _, path in wanted)}")
+
+
 # ── machines ──
 
 
@@ -115,7 +127,10 @@ def endpoint(link: Link) -> tuple[str, int] | None:
 
 
 async def machines(config: Config, status: dict[str, Any] | None) -> list[Finding]:
-    """Connect to every TCP endpoint once, all at the same time; a machine that the running gateway reads is taken as reached."""
+    """Connect to every TCP endpoint once, all at the same time; a machine that the running gateway reads is taken as reached.
+
+    Only the connection is tried: a question of ours could disturb a machine at work.
+    """
     names: dict[tuple[str, int], list[str]] = {}
     found = []
     known = (status or {}).get("machines", {})
@@ -133,16 +148,18 @@ async def machines(config: Config, status: dict[str, Any] | None) -> list[Findin
 async def _reach(host: str, port: int, who: str) -> Finding:
     started = time.monotonic()
     try:
-        async with asyncio.timeout(_CONNECT_S):
+        async with asyncio.timeout(CONNECT_S):
             _, writer = await asyncio.open_connection(host, port)
     except (OSError, TimeoutError) as error:
-        return Finding("machine", "fail", *_unreachable(f"{who} at {host}:{port}", host, port, error))
+        return Finding("machine", "fail", *unreachable(f"{who} at {host}:{port}", host, port, error))
     writer.close()
     took_ms = (time.monotonic() - started) * 1000
-    return Finding("machine", "ok", f"{who} at {host}:{port} takes connections ({took_ms:.0f} ms)")
+    sentence = f"{who} at {host}:{port} takes connections ({took_ms:.0f} ms); `gateway status` says whether it answers"
+    return Finding("machine", "ok", sentence)
 
 
-def _unreachable(what: str, host: str, port: int, error: Exception) -> tuple[str, str]:
+def unreachable(what: str, host: str, port: int, error: Exception) -> tuple[str, str]:
+    """Say why a connection over TCP did not come about, and what to do."""
     if isinstance(error, socket.gaierror):
         return f"{what}: the name {host} is not known", "write its IP address, or check the name server"
     if isinstance(error, ConnectionRefusedError):
@@ -155,47 +172,6 @@ def _unreachable(what: str, host: str, port: int, error: Exception) -> tuple[str
     if getattr(error, "errno", None) == errno.ENETUNREACH:
         return f"{what}: no way leads there", "check the network address of this computer: ip address; ip route"
     return f"{what}: {getattr(error, 'strerror', '') or error}", f"check power, cable and address; ping {host}"
-
-
-# ── brokers ──
-
-
-async def brokers(config: Config) -> list[Finding]:
-    """Connect to every broker of every uplink, with TLS where it is used; neither user nor password is sent."""
-    if not config.uplinks:
-        return [Finding("broker", "ok", "none is configured: everything stays here")]
-    base = Path(config.path).parent
-    jobs = [_broker(name, uplink, url, base) for name, uplink in config.uplinks.items() for url in uplink.broker]
-    return list(await asyncio.gather(*jobs))
-
-
-async def _broker(name: str, uplink: Uplink, url: BrokerUrl, base: Path) -> Finding:
-    what = f"{url} ({name})"
-    context: ssl.SSLContext | None = None
-    try:
-        if url.tls:
-            context = await asyncio.to_thread(make_context, uplink.tls, base, lambda secret: secret_value(secret, base))
-        async with asyncio.timeout(_CONNECT_S):
-            _, writer = await asyncio.open_connection(url.host, url.port, ssl=context)
-    except TlsProblem as problem:
-        return Finding("broker", "fail", f"{what}: {problem.words}", problem.hint)
-    except SecretMissing as missing:
-        return Finding("broker", "fail", f"{what}: {missing}", "see the check 'secret'")
-    except ssl.SSLError as error:
-        said = describe(error)
-        words, hint = (said.words, said.hint) if said else (str(error), "ask the operator of the broker")
-        return Finding("broker", "fail", f"{what}: {words}", hint)
-    except (OSError, TimeoutError) as error:
-        return Finding("broker", "fail", *_unreachable(what, url.host, url.port, error))
-    certificate = writer.get_extra_info("peercert")
-    writer.close()
-    if context is None:
-        return Finding("broker", "ok", f"{what} takes connections")
-    days = (ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) / 86400
-    if days < _EXPIRES_SOON_D:
-        cure = "tell the operator of the broker"
-        return Finding("broker", "warn", f"{what}: its certificate expires in {days:.0f} days", cure)
-    return Finding("broker", "ok", f"{what} takes connections, its certificate holds for {days:.0f} days")
 
 
 # ── secrets ──
@@ -220,8 +196,7 @@ def secrets(config: Config) -> Iterator[Finding]:
         try:
             secret_value(name, base)
         except SecretMissing as missing:
-            sentence, _, cure = str(missing).rpartition("; ")
-            yield Finding("secret", "fail", sentence or cure, cure if sentence else "")
+            yield Finding("secret", "fail", missing.message, missing.hint)
         else:
             yield Finding("secret", "ok", f"'{name}' is there and only its owner may read it")
 

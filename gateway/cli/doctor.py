@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.cli._site import MISSING, is_missing
 from gateway.cli.run import add_data_argument, data_folder
 
 if TYPE_CHECKING:
@@ -36,9 +37,8 @@ def run(args: argparse.Namespace) -> int:
 
     0: nothing fails (warnings are printed), 1: something does, 2: there is no such file.
     """
-    if args.site is not None and not Path(args.site).is_file():
-        print(f"gateway doctor: {args.site} does not exist, or is not a file", file=sys.stderr)
-        return 2
+    if args.site is not None and is_missing("doctor", args.site):
+        return MISSING
     found = asyncio.run(examine(Path(args.site) if args.site else None, data_folder(args)))
     count = {verdict: sum(finding.verdict == verdict for finding in found) for verdict in _MARK}
     if args.json:
@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def examine(site: Path | None, folder: Path) -> list[Finding]:
     """Make every check and return the findings in the order in which they help."""
+    from gateway.cli import _doctor_broker as broker
     from gateway.cli import _doctor_checks as here
     from gateway.cli import _doctor_reach as reach
 
@@ -59,8 +60,8 @@ async def examine(site: Path | None, folder: Path) -> list[Finding]:
     config, found = reach.configuration(site or _configured(status))
     found += [*here.data_folder(folder), *here.disk_space(folder, config), *here.clock()]
     if config is not None:
-        found += [*reach.serial_ports(config), *reach.secrets(config)]
-        machines, brokers = await asyncio.gather(reach.machines(config, status), reach.brokers(config))
+        found += [*reach.serial_ports(config), *reach.files(config), *reach.secrets(config)]
+        machines, brokers = await asyncio.gather(reach.machines(config, status), broker.brokers(config))
         found += [*machines, *brokers]
     return [*found, *running, *here.board(), *here.program()]
 

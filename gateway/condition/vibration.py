@@ -41,32 +41,49 @@ class VibrationFeatures:
         self._spec = spec
         self._windower: Windower | None = None
         self._welch: Welch | None = None
-        self.warnings: tuple[str, ...] = ()
+        self._left_out = ""
+        self._too_short = ""
+        self._piece = 0
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What cannot be computed, and why."""
+        return tuple(filter(None, (self._too_short, self._left_out)))
 
     def push(self, block: Block) -> list[Record]:
         """Take a Block and return the features of every window it completes."""
         if self._windower is None or self._windower.rate_hz != block.rate_hz:
             self._prepare(block)
         assert self._windower is not None
+        self._measure(block, self._windower.length)
         records: list[Record] = []
         for window in self._windower.push(block):
             records.extend(self._features(window, block))
+            self._too_short = ""
         return records
+
+    def _measure(self, block: Block, length: int) -> None:
+        """Note when a waveform ends, or begins anew, before it has filled a window: a short recording never gives a feature."""
+        if block.gap and 0 < self._piece < length:
+            has, needs = f"{self._piece / block.rate_hz:.3g} s", f"{length / block.rate_hz:g} s"
+            self._too_short = f"no features yet: the waveform breaks off after {has}, a window needs {needs}; shorten 'window'"
+        self._piece = len(block.samples) + (0 if block.gap else self._piece)
 
     def _prepare(self, block: Block) -> None:
         rate = block.rate_hz
+        self._piece = 0
         length = max(2, round(self._spec.window * rate))
         self._windower = Windower(length, max(1, round(self._spec.every * rate)), rate)
         self._welch = None
         segment = _segment_length(length, rate)
         if rate < 2.56 * VELOCITY_BAND_HZ[1]:
-            self.warnings = (f"velocity_rms is left out: 10-1000 Hz needs a rate of 2560 Hz or more, this is {rate:g} Hz",)
+            self._left_out = f"velocity_rms is left out: 10-1000 Hz needs a rate of 2560 Hz or more, this is {rate:g} Hz"
         elif rate / segment > COARSEST_BIN_HZ:
-            self.warnings = (f"velocity_rms is left out: a window of {length / rate:g} s is too short for 10 Hz, use 1s",)
+            self._left_out = f"velocity_rms is left out: a window of {length / rate:g} s is too short for 10 Hz, use 1s"
         elif block.unit not in _TO_M_S2:
-            self.warnings = (f"velocity_rms is left out: it needs acceleration in m/s² or g, not '{block.unit}'",)
+            self._left_out = f"velocity_rms is left out: it needs acceleration in m/s² or g, not '{block.unit}'"
         else:
-            self.warnings = ()
+            self._left_out = ""
             self._welch = Welch(segment, rate)
 
     def _features(self, window: Window, block: Block) -> Iterable[Feature]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from msgspec import Struct
 
 from gateway.config.budget import loads
 from gateway.config.build import build
 from gateway.config.connection import Lines
-from gateway.config.contract import read_contract
+from gateway.config.contract import is_contract, read_contract, site_of
+from gateway.config.files import check_files
 from gateway.config.found import BAD, Found
+from gateway.config.host import is_loopback
 from gateway.config.load import load
 from gateway.config.machine import Machines, Outcome
+from gateway.config.neighbours import check_neighbours
 from gateway.config.node import Mapping, Node, Scalar, Sequence
 from gateway.config.problem import Problem, Source, tidy
 from gateway.config.profile import Profiles
@@ -36,7 +40,10 @@ def check(path: str | Path) -> Checked:
     found.sources[loaded.source.file] = loaded.source
     found.problems += loaded.problems
     config = None
-    if isinstance(loaded.root, Mapping):
+    if isinstance(loaded.root, Mapping) and is_contract(loaded.root):
+        words = "this is a contract (what may leave), which is checked with the site file it belongs to"
+        found.error(loaded.root, f"{words}: gateway check {site_of(shown)}")
+    elif isinstance(loaded.root, Mapping):
         config = _site(loaded.root, site, shown, found)
     elif loaded.root is not None:
         found.error(loaded.root, "a site file is a mapping; it begins with 'site: NAME' and 'gateway: NAME'")
@@ -54,7 +61,9 @@ def _site(root: Mapping, site: Path, shown: Path, found: Found) -> Config | None
     machines = Machines(lines, Profiles(base, shown.parent), str(base), found)
     outcomes = _machines(_value(root, "machines"), machines, found)
     lines.unused()
+    check_neighbours(outcomes, found)
     uplinks = _uplinks(root, spec, found)
+    check_files(outcomes, uplinks, root, base, found)
     named = uplinks or _recipients(root)
     contract = read_contract(site, shown, outcomes, named, found)
     if spec is BAD or contract is None or any(outcome.machine is None for outcome in outcomes):
@@ -103,7 +112,19 @@ def _uplinks(root: Mapping, spec: Site | object, found: Found) -> dict[str, Upli
         found.error(several.entries[LIVE].key, words)
     if not isinstance(spec, Site):
         return {}
-    return {COOPERATIVE: spec.uplink, **spec.uplinks} if spec.uplink else dict(spec.uplinks)
+    uplinks = {COOPERATIVE: spec.uplink, **spec.uplinks} if spec.uplink else dict(spec.uplinks)
+    for name, uplink in uplinks.items():
+        node = several.entries[name].value if isinstance(several, Mapping) and name in several.entries else _value(root, "uplink")
+        _open_password(uplink, cast("Sequence", _value(cast("Mapping", node), "broker")), found)
+    return uplinks
+
+
+def _open_password(uplink: Uplink, brokers: Sequence, found: Found) -> None:
+    """Warn of a password that everybody on the way can read."""
+    for url, node in zip(uplink.broker, brokers.items, strict=True):
+        if uplink.credentials and not url.tls and not is_loopback(url.host):
+            words = f"user and password go to {url.host} unencrypted, for everybody on the network to read"
+            found.warning(node, f"{words}; write 'mqtts://{url.removeprefix('mqtt://')}' if the broker can do TLS")
 
 
 def _recipients(root: Mapping) -> list[str]:

@@ -16,6 +16,7 @@ from gateway.config.spec import Contract, ShareFile, ShareRule
 from gateway.config.words import meant, quoted
 
 _PATTERN = re.compile(r"[A-Za-z0-9_.*?-]+")
+_SITE = {"site", "gateway", "machines", "connections", "uplink", "uplinks"}
 
 
 def share_path(site: Path) -> Path:
@@ -23,6 +24,16 @@ def share_path(site: Path) -> Path:
     parts = site.name.split(".", 1)[-1].split(".")
     middle = f".{'.'.join(parts[:-1])}" if len(parts) > 1 else ""
     return site.with_name(f"share{middle}.yaml")
+
+
+def site_of(share: Path) -> Path:
+    """Return the site file that a contract belongs to."""
+    return share.with_name(share.name.replace("share", "site", 1) if "share" in share.name else "site.yaml")
+
+
+def is_contract(root: Mapping) -> bool:
+    """Say whether a file was meant as a contract, whatever its name."""
+    return "shares" in root.entries and not _SITE & root.entries.keys()
 
 
 def fits(pattern: str, name: str) -> bool:
@@ -35,6 +46,9 @@ def read_contract(site: Path, shown: Path, machines: list[Outcome], recipients: 
     """Return the contract, empty when there is no file; None when something is wrong with it."""
     path, name = share_path(site), str(share_path(shown))
     if not path.exists():
+        if path.is_symlink():
+            words = "this link leads to a file that does not exist, so nothing leaves; mend or remove it"
+            found.warning(Node(name, 0, 0), words)
         other = path.with_suffix(".yml")
         if other.exists():
             found.warning(Node(str(other.relative_to(site.parent)), 0, 0), f"this file is not read; rename it to {path.name}")
@@ -44,6 +58,11 @@ def read_contract(site: Path, shown: Path, machines: list[Outcome], recipients: 
     found.problems += loaded.problems
     if loaded.root is None:
         return None if loaded.problems else Contract()
+    if isinstance(loaded.root, Mapping) and "shares" not in loaded.root.entries and _SITE & loaded.root.entries.keys():
+        found.error(
+            loaded.root, "this is a site file; here stands what may leave, e.g. shares: [{to: …, machines: […], points: […]}]"
+        )
+        return None
     share = build(ShareFile, loaded.root, found)
     if not isinstance(loaded.root, Mapping):
         return None

@@ -15,16 +15,18 @@ from gateway.config.profile import Profile, Profiles, merged
 from gateway.config.spec import Link, Machine, MachineSpec, Vibration, VibrationFeature
 from gateway.config.url import Url
 from gateway.config.words import meant, quoted
-from gateway.driver import Plugin
+from gateway.driver import LocalFile, Plugin
 
 _KEYS = fields_of(MachineSpec)
+_TEMPERATURE = {"°C", "K", "°F"}
 _MOVED = {key: f"is a key of the machine, not an option in its URL; write '{key}:' beside 'connect:'" for key in _KEYS}
 
 
 class Outcome(Struct):
     """A machine after its check: what is known of it even where something is wrong, and `machine` when nothing is.
 
-    `features` are the names of what will be computed, besides the points that are read.
+    `features` are the names of what will be computed, besides the points that are read; `link`, `unit` and `medium` tell the
+    line it is on, `files` what it needs on this computer, and `place` where that stands.
     """
 
     name: str
@@ -32,6 +34,11 @@ class Outcome(Struct):
     points: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     machine: Machine | None = None
+    link: Link | None = None
+    unit: Any = None
+    medium: str = ""
+    files: tuple[LocalFile, ...] = ()
+    place: Node = Node("", 0, 0)
 
 
 class Machines:
@@ -67,8 +74,14 @@ class Machines:
             link, unit = self._link_and_unit(url, line, beside, profile)
             table = self._points(url.plugin, points)
             if link and unit is not BAD:
+                outcome.link, outcome.unit, outcome.place = link, unit, _value(node, "connect") or node
+                outcome.medium = url.plugin.medium(link.scheme, link.address)
+                outcome.files = tuple(url.plugin.files(link)) if url.plugin.files else ()
                 self._across(url.plugin, link, unit, table, node, points)
-        self._conditions(outcome, node, points)
+        if url and url.plugin and url.scheme in url.plugin.schemes and not url.plugin.streams and "vibration" in node.entries:
+            words = f"{url.scheme} brings no waveform to compute vibration features from; leave 'vibration' out"
+            found.error(node.entries["vibration"].key, f"{words}, or connect a waveform such as replay:bearing.wav")
+        self._conditions(outcome, node, points, table)
         good = not any(problem.level == "error" for problem in found.problems[before:])
         if good and not outcome.points and not outcome.features:
             words = f"machine '{outcome.name}' has neither points nor vibration, so nothing is read from it"
@@ -130,15 +143,18 @@ class Machines:
             report = self._found.warning if finding.level == "warning" else self._found.error
             report(at, finding.message)
 
-    def _conditions(self, outcome: Outcome, node: Mapping, points: Node | None) -> None:
+    def _conditions(self, outcome: Outcome, node: Mapping, points: Node | None, table: dict[str, Any]) -> None:
         """Note the features that will be computed, and check them against the points there are."""
         features: list[str] = []
+        entries = points.entries if isinstance(points, Mapping) else {}
+        for name, entry in entries.items():
+            if str(name).startswith("vibration."):
+                self._found.error(entry.key, "names that begin with 'vibration.' belong to features; choose another")
         vibration, temperature = _value(node, "vibration"), _value(node, "temperature")
         if isinstance(vibration, Mapping):
             spec = build(Vibration, vibration, Found())
             chosen = () if spec is BAD else spec.features
             features += [f"vibration.{name}" for name in chosen or get_args(VibrationFeature)]
-            self._reserved("vibration.", points)
         if isinstance(temperature, Mapping):
             listed = _value(temperature, "points")
             items = [item for item in listed.items if isinstance(item, Scalar)] if isinstance(listed, Sequence) else []
@@ -147,12 +163,11 @@ class Machines:
                 if item.value not in outcome.points:
                     words = f"machine '{outcome.name}' has no point {quoted(item.text)}{meant(item.text, outcome.points)}"
                     self._found.error(item, words)
+            for name in [item.text for item in items] or [name for name in table if table[name].unit in _TEMPERATURE]:
+                if f"{name}.slope" in entries:
+                    words = f"the name '{name}.slope' belongs to the slope of '{name}' (see 'temperature:'); choose another"
+                    self._found.error(entries[f"{name}.slope"].key, words)
         outcome.features = tuple(features)
-
-    def _reserved(self, prefix: str, points: Node | None) -> None:
-        for name, entry in points.entries.items() if isinstance(points, Mapping) else ():
-            if str(name).startswith(prefix):
-                self._found.error(entry.key, f"names that begin with '{prefix}' belong to features; choose another")
 
 
 def _value(node: Mapping, key: str) -> Node | None:

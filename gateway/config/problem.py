@@ -18,6 +18,10 @@ _LITERAL = re.compile(
     (?! [\[{|>*] ) ( "[^"]*"? | '[^']*'? | [^\s,}&]+ ( [ ] [^\s,}&:]+ (?=[\s,}]|$) )* )"""
 )
 _USER_INFO = re.compile(r"(://[^/\s:@]*:)([^/\s@]+)(?=@)")
+_QUOTED = re.compile(
+    r"""(?<!\w)'.*?'(?!\w) | "[^"]*" | \{(?![^{}]*\bsecret:[ ]NAME\})[^{}]*\} | \[[^][]*\]""", re.VERBOSE | re.DOTALL
+)
+_WORD = re.compile(r"[a-z]+")
 
 
 class Source(Struct):
@@ -97,10 +101,20 @@ def tidy(problems: Iterable[Problem], sources: Mapping[str, Source]) -> tuple[Pr
     for problem in problems:
         message = _USER_INFO.sub(rf"\g<1>{MASK}", problem.message)
         for text in secrets:
-            message = message.replace(text, MASK)
+            message = _masked(message, text)
         message = printable(message[:_LONGEST]) + ("…" if len(message) > _LONGEST else "")
         clean.append(Problem(problem.file, problem.line, problem.column, message, problem.level))
     return tuple(sorted(set(clean), key=lambda p: (order.get(p.file, len(order)), p.file, p.line, p.column, p.message)))
+
+
+def _masked(message: str, secret: str) -> str:
+    """Return a message with a secret masked: everywhere, or, when it is a plain word (`pass`), only where a value is quoted.
+
+    Messages quote what users wrote; a plain word outside of that is the program's own, as in 'user and password'.
+    """
+    if not _WORD.fullmatch(secret):
+        return message.replace(secret, MASK)
+    return _QUOTED.sub(lambda match: match[0].replace(secret, MASK), message)
 
 
 def printable(text: str) -> str:

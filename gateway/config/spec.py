@@ -54,6 +54,9 @@ Name = Annotated[
 COOPERATIVE = "cooperative"
 """The recipient that `uplink:` stands for."""
 
+SHORTEST_S = 0.01
+"""Shortest time between two scans, windows or slopes."""
+
 LIVE = "live"
 """No name for a recipient: `<site>:<gateway>:live` is the client id of the cooperative's live lane."""
 
@@ -66,6 +69,13 @@ class SecretRef(Spec, frozen=True, kw_only=True):
     """A reference to a secret: a systemd credential, else a file with mode 0600, else an environment variable of that name."""
 
     secret: Annotated[Name, Meta(description="name of the secret; the value never stands in a YAML file", examples=["mqtt"])]
+
+
+def _too_often(every: Duration) -> Iterable[tuple[str, str]]:
+    if every <= 0:
+        yield "every", "must be longer than 0s"
+    elif every < SHORTEST_S:
+        yield "every", f"must be at least {Duration(SHORTEST_S).written}; what changes faster is no point but a waveform"
 
 
 class Limits(Spec, frozen=True, kw_only=True):
@@ -124,8 +134,7 @@ class Vibration(Spec, frozen=True, kw_only=True):
         """Yield what does not fit together."""
         if not 0 < self.window <= 600:
             yield "window", "a window lasts more than 0s and at most 10min"
-        if self.every <= 0:
-            yield "every", "must be longer than 0s"
+        yield from _too_often(self.every)
 
 
 class Temperature(Spec, frozen=True, kw_only=True):
@@ -141,8 +150,7 @@ class Temperature(Spec, frozen=True, kw_only=True):
         """Yield what does not fit together."""
         if self.window <= 0:
             yield "window", "must be longer than 0s"
-        if self.every <= 0:
-            yield "every", "must be longer than 0s"
+        yield from _too_often(self.every)
 
 
 class MachineSpec(Spec, frozen=True, kw_only=True):
@@ -169,8 +177,7 @@ class MachineSpec(Spec, frozen=True, kw_only=True):
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""
-        if self.every <= 0:
-            yield "every", "must be longer than 0s"
+        yield from _too_often(self.every)
 
 
 class Connection(Spec, frozen=True, kw_only=True):

@@ -198,8 +198,14 @@ class Forwarder:
         except SessionLost:
             raise
         except Exception as exc:  # the secret store's own kinds of trouble; they carry their sentence
-            raise SessionLost(str(exc)) from exc
-        return await self._connect(url, client_id=self._client_id, user=user, password=password, tls=context, **self._options)
+            raise SessionLost(getattr(exc, "message", str(exc)), getattr(exc, "hint", "")) from exc
+        options: dict[str, Any] = {"user": user, "password": password, "tls": context, **self._options}
+        try:
+            return await self._connect(url, client_id=self._client_id, **options)
+        except SessionLost as lost:
+            if credentials is not None and lost.code in reasons.USER_REFUSED:
+                raise SessionLost(*reasons.at_connect(lost.code, user, credentials.secret), code=lost.code) from None
+            raise
 
     async def _use(self, session: Connected) -> None:
         since = self._clock.monotonic()

@@ -5,6 +5,9 @@ from __future__ import annotations
 UNSUPPORTED_VERSION = 0x84
 NOT_AUTHORISED = 0x87
 PACKET_TOO_LARGE = 0x95
+CLIENT_ID_REFUSED = 0x85
+USER_REFUSED = (0x86, 0x87)
+"""Codes with which a broker refuses who connects: many give 0x87 for a wrong password, too, to tell an attacker less."""
 
 _ASK = "ask the operator of the broker"
 
@@ -49,3 +52,18 @@ _WORDS: dict[int, tuple[str, str]] = {
 def words(code: int) -> tuple[str, str]:
     """Return what a reason code >= 0x80 means and what to do about it."""
     return _WORDS.get(code, (f"the broker gives reason 0x{code:02X}", _ASK))
+
+
+def at_connect(code: int, user: str | None, secret: str = "") -> tuple[str, str]:
+    """Return what a reason code >= 0x80 means in the answer to CONNECT, where no topic is in question yet.
+
+    Args:
+        code: the reason code.
+        user: the user name that was given, None for none.
+        secret: name of the secret its password came from, where that is known.
+    """
+    if code not in USER_REFUSED:
+        return words(code)
+    if user is None:
+        return "the broker admits nobody without user and password", "give them with credentials: {user: …, secret: NAME}"
+    return f"the broker refuses user '{user}'", f"check credentials: user, and the secret{f' {secret!r}' if secret else ''}"

@@ -104,7 +104,7 @@ class MqttSession:
             async with asyncio.timeout(connect_timeout_s):
                 await client.open()
         except (aiomqtt.MqttError, TimeoutError) as exc:
-            raise _why(exc, client, url, connect_timeout_s) from None
+            raise _why(exc, client, url, connect_timeout_s, user) from None
         except UnicodeError:  # what asks the name server cannot even write down such a name
             raise SessionLost(f"'{url.host}' is not a host name", "check its name in 'broker'") from None
         if getattr(client.connack, "MaximumQoS", 1) < 1:
@@ -188,13 +188,13 @@ class Dialer:
         return session
 
 
-def _why(exc: Exception, client: AckClient, url: BrokerUrl, timeout_s: float) -> SessionLost:
+def _why(exc: Exception, client: AckClient, url: BrokerUrl, timeout_s: float, user: str | None) -> SessionLost:
     """Say in words why a connection did not come about."""
     where = f"{url.host}:{url.port}"
     if isinstance(exc, MqttConnectError) and isinstance(exc.rc, ReasonCode):
         code = exc.rc.value
         kind = VersionRefused if code == reasons.UNSUPPORTED_VERSION else SessionLost
-        return kind(*reasons.words(code), code=code)
+        return kind(*reasons.at_connect(code, user), code=code)
     cause = client.cause
     if isinstance(cause, ssl.SSLError):
         return tls.describe(cause) or SessionLost(str(cause))

@@ -26,9 +26,9 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[:5000])
 
 
-def other_version(path):
+def set_version(path, version):
     db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 99")
+    db.execute(f"PRAGMA user_version = {version}")
     db.close()
 
 
@@ -54,7 +54,7 @@ def missing_table(path):
     db.close()
 
 
-@pytest.mark.parametrize("damage", [spoil_header, truncate, other_version, other_tables, nonsense, missing_table])
+@pytest.mark.parametrize("damage", [spoil_header, truncate, other_tables, nonsense, missing_table])
 async def test_a_damaged_store_is_set_aside_and_a_new_one_begun(make_outbox, tmp_path, damage):
     outbox = await make_outbox()
     await outbox.append([reading(i) for i in range(100)])
@@ -69,6 +69,24 @@ async def test_a_damaged_store_is_set_aside_and_a_new_one_begun(make_outbox, tmp
     assert row.epoch != old
     assert (tmp_path / "outbox.db.broken-1").exists()
     assert "broken-1" in outbox.status().trouble, "it stays told"
+
+
+async def test_a_store_of_a_newer_version_is_refused_in_words_and_kept_whole(make_outbox, tmp_path):
+    outbox = await make_outbox()
+    await outbox.append([reading(i) for i in range(5)])
+    await outbox.close()
+    set_version(tmp_path / "outbox.db", 99)
+    outbox = await make_outbox()
+    for attempt in (outbox.append([reading(7)]), outbox.claim(9), outbox.append([reading(8)])):
+        with pytest.raises(OutboxError, match=r"newer version of this program \(format 99, known are up to 1\)"):
+            await attempt
+    assert "install the newer version again" in outbox.status().trouble
+    await outbox.close()
+    assert not list(tmp_path.glob("*.broken-*"))
+    set_version(tmp_path / "outbox.db", 1)
+    outbox = await make_outbox()
+    assert [row.record.value for row in (await outbox.claim(9)).records] == [0, 1, 2, 3, 4]
+    assert outbox.status().trouble == ""
 
 
 async def test_a_token_of_the_old_store_deletes_nothing_in_the_new_one(make_outbox, tmp_path):

@@ -9,19 +9,16 @@ from gateway.log import EVENTS
 
 ROOT = Path(__file__).parents[2]
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
-TROUBLE = {"warn", "recovered"}
 
 
 def events(tree: ast.AST) -> Iterator[tuple[int, str | None]]:
-    """Yield line and event name of every call of a logger or a `Once`; None where the name is not a literal."""
+    """Yield line and event name of every call of a logger; None where the name is not a literal."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
         receiver = ast.unparse(node.func.value)
-        place = 0 if node.func.attr in LEVELS and re.search(r"(^|[._(])(log|logger)$|\bget\(", receiver) else None
-        place = 1 if node.func.attr in TROUBLE and re.search(r"(^|[._])once$", receiver) else place
-        if place is not None:
-            argument = node.args[place] if len(node.args) > place else None
+        if node.func.attr in LEVELS and re.search(r"(^|[._(])(log|logger)$|\bget\(", receiver):
+            argument = node.args[0] if node.args else None
             yield node.lineno, argument.value if isinstance(argument, ast.Constant) else None
 
 
@@ -53,7 +50,5 @@ def test_names_are_snake_case_and_told_in_one_sentence():
 
 
 def test_the_scan_bites():
-    source = (
-        "log.info('a')\nself._log.error('b', x=1)\nself.log.warning(name)\nonce.warn(key, 'c')\nget('x').info('d')\nmath.log(2)"
-    )
-    assert list(events(ast.parse(source))) == [(1, "a"), (2, "b"), (3, None), (4, "c"), (5, "d")]
+    source = "log.info('a')\nself._log.error('b', x=1)\nself.log.warning(name)\nget('x').info('c')\nmath.log(2)"
+    assert list(events(ast.parse(source))) == [(1, "a"), (2, "b"), (3, None), (4, "c")]

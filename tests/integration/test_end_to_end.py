@@ -315,8 +315,11 @@ async def test_no_secret_is_ever_printed(tmp_path: Path) -> None:
             await running.start()
             await until(lambda: running.status()["recipients"]["cooperative"]["uplink"]["last_error"])
             status = running.status()
-            assert "not authorised" in status["recipients"]["cooperative"]["uplink"]["last_error"]
+            assert "the broker refuses user 'muster'" in status["recipients"]["cooperative"]["uplink"]["last_error"]
             assert password not in str(status)
+            running.apply(tmp_path / f"{password}.yaml")  # so that a line of the log has it on its way: the name of no file
+            (rejected,) = running.events("configuration_rejected")
+            assert rejected["path"] == str(tmp_path / "***.yaml")
             assert running.stop() == 0
             assert password not in running.log_text()
             files = [path for path in (tmp_path / "var").rglob("*") if path.is_file()]

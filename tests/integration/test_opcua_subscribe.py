@@ -5,6 +5,7 @@ import contextlib
 import time
 
 import pytest
+from asyncua import ua
 
 from drivers.opcua import driver as opcua_driver
 from drivers.opcua import subscription as opcua_subscription
@@ -64,6 +65,30 @@ async def test_what_was_read_is_not_told_twice(peer):
         peer.command(set={"Mode": 1})
         taken = await following(scans, lambda scan: "mode" in values(scan))
         assert [values(scan) for scan in taken] == [{"mode": 1.0}]
+
+
+async def test_a_point_the_server_refuses_to_monitor_is_bad_with_its_reason_and_the_others_go_on(peer, monkeypatch):
+    peer.command(set={"Temp": 21.5, "Mode": 2})
+    async with connected(peer.address) as driver:
+        services = driver._session.services
+        create = services.create_monitored_items
+
+        async def full(parameters):
+            """Answer as a server that has no room for the second item."""
+            answers = await create(parameters)
+            answers[1].StatusCode = ua.StatusCode(ua.StatusCodes.BadTooManyMonitoredItems)
+            return answers
+
+        monkeypatch.setattr(services, "create_monitored_items", full)
+        table = make_table({"temp": "Objects/Press/Temp", "mode": "Objects/Press/Mode"})
+        async with contextlib.aclosing(driver.subscribe(table)) as scans:
+            first = told(await anext(scans))
+            assert first["temp"] == (21.5, Quality.GOOD, Reason.NONE)
+            assert first["mode"][1:] == (Quality.BAD, Reason.DEVICE_BUSY)
+            (said,) = [warning for warning in driver.warnings if "mode" in warning]
+            assert said == "press.mode: the server refuses to send this (BadTooManyMonitoredItems); mode: read may help"
+            peer.command(set={"Temp": 23.0})
+            await following(scans, lambda scan: values(scan).get("temp") == 23.0)
 
 
 async def test_a_queue_keeps_the_order_and_every_value(peer):

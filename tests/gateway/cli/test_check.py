@@ -23,6 +23,7 @@ UPLINK = "uplink: {broker: [mqtts://hub]}\n"
 @pytest.fixture(autouse=True)
 def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.wav").touch()
 
 
 @pytest.fixture

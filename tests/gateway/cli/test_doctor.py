@@ -92,6 +92,14 @@ def test_a_folder_that_cannot_be_written_names_user_and_cure(tmp_path):
     assert "--data DIR" in finding.cure
 
 
+@pytest.mark.parametrize("below", ["", "/deeper/still"])
+def test_a_file_in_place_of_the_folder_fails_with_a_cure(tmp_path, below):
+    (tmp_path / "file").touch()
+    finding = only(here.data_folder(Path(f"{tmp_path}/file{below}")))
+    assert (finding.verdict, finding.sentence) == ("fail", f"{tmp_path}/file is a file, not a folder")
+    assert "--data DIR" in finding.cure
+
+
 @pytest.mark.parametrize(
     ("kind", "verdict"), [("ext4", "ok"), ("tmpfs", "warn"), ("overlay", "warn"), ("cifs", "warn"), ("vfat", "warn")]
 )

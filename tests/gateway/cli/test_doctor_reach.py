@@ -1,9 +1,6 @@
 """`gateway doctor`: what the configuration names, whether it is there, and what to do where it is not."""
 
 import asyncio
-import ssl
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -68,7 +65,7 @@ def test_a_file_is_not_a_serial_port(tmp_path):
 
 
 async def test_machines_are_reached_all_at_once(tmp_path, listener, free_port, monkeypatch):
-    monkeypatch.setattr(reach, "_CONNECT_S", 1.0)
+    monkeypatch.setattr(reach, "CONNECT_S", 1.0)
     there = config(
         tmp_path,
         up=f"modbus-tcp://127.0.0.1:{listener}?unit=1",
@@ -88,7 +85,7 @@ async def test_a_machine_that_is_silent_is_told_within_the_time(tmp_path, monkey
     async def silent(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(reach, "_CONNECT_S", 0.05)
+    monkeypatch.setattr(reach, "CONNECT_S", 0.05)
     monkeypatch.setattr(reach.asyncio, "open_connection", silent)
     there = config(tmp_path, a="modbus-tcp://10.255.0.1", b="modbus-tcp://10.255.0.2")
     found = await reach.machines(there, None)
@@ -103,57 +100,41 @@ async def test_a_machine_that_the_running_gateway_reads_is_not_disturbed(tmp_pat
     assert only(await reach.machines(there, {"machines": {"press": {"state": "bad"}}})).verdict == "fail"
 
 
-# ── brokers ──
+async def test_what_only_takes_connections_is_not_called_a_machine_that_answers(tmp_path, listener):
+    there = config(tmp_path, press=f"modbus-tcp://127.0.0.1:{listener}")
+    assert "`gateway status` says whether it answers" in only(await reach.machines(there, None)).sentence
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """Make a certificate for localhost that signs itself, valid for the given days."""
-
-    def make(days: int) -> tuple[Path, Path]:
-        folder = tmp_path_factory.mktemp("tls")
-        pair = folder / "cert.pem", folder / "key.pem"
-        names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", *names]
-        subprocess.run([*command, "-days", str(days), "-out", pair[0], "-keyout", pair[1]], check=True, capture_output=True)
-        return pair
-
-    return make
+# ── files ──
 
 
-async def broker_finding(folder: Path, certificate, days: int, tls: str) -> here.Finding:
-    public, private = certificate(days)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(public, private)
-    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
-    try:
-        port = server.sockets[0].getsockname()[1]
-        there = config(folder, f"uplink: {{broker: ['mqtts://127.0.0.1:{port}'], {tls.format(ca=public)}}}")
-        return only(await reach.brokers(there))
-    finally:
-        server.close()
+def test_files_that_are_named_and_not_there_fail_with_a_cure(tmp_path):
+    text = (
+        "  - {name: spindle, connect: 'replay:bearing.wav?unit=g', vibration: {}}\n"
+        "  - {name: lathe, connect: 'opc.tcp://127.0.0.1:4840?security=Basic256Sha256&certificate=pki/g.pem&key_file=pki/g.key',"
+        " points: {a: {node: 'i=2258'}}}\n"
+        "uplink: {broker: ['mqtts://127.0.0.1'], tls: {ca: ca.pem}}"
+    )
+    there = config(tmp_path, text, press="modbus-tcp://127.0.0.1")
+    found = {finding.sentence: finding for finding in reach.files(there)}
+    assert all(finding.verdict == "fail" and finding.cure for finding in found.values())
+    assert set(found) == {
+        "the recording 'bearing.wav' does not exist", "the certificate 'pki/g.pem' does not exist",
+        "the private key 'pki/g.key' does not exist", "the certificate authority 'ca.pem' does not exist",
+    }  # fmt: skip
+    cure = found["the private key 'pki/g.key' does not exist"].cure
+    assert f"the folder {tmp_path}/pki is missing, too; make certificate and key: openssl req -x509 " in cure
+    assert "-keyout pki/g.key -out pki/g.pem " in cure
+    (tmp_path / "pki").mkdir()
+    (tmp_path / "bearings.wav").touch()
+    assert "did you mean 'bearings.wav'?" in next(reach.files(there)).cure
+    for name in ("bearing.wav", "pki/g.pem", "pki/g.key", "ca.pem"):
+        (tmp_path / name).touch()
+    assert only(reach.files(there)).verdict == "ok"
 
 
-async def test_a_broker_over_tls_is_shaken_hands_with(tmp_path, certificate):
-    finding = await broker_finding(tmp_path, certificate, 100, "tls: {{ca: '{ca}'}}")
-    assert finding.verdict == "ok", finding
-    assert "holds for" in finding.sentence
-
-
-async def test_a_certificate_that_ends_soon_is_told(tmp_path, certificate):
-    assert "expires in" in (await broker_finding(tmp_path, certificate, 5, "tls: {{ca: '{ca}'}}")).sentence
-
-
-async def test_a_certificate_nobody_vouches_for_fails_with_a_cure(tmp_path, certificate):
-    finding = await broker_finding(tmp_path, certificate, 100, "batch: 1s")
-    assert finding.verdict == "fail"
-    assert "tls: {ca: FILE}" in finding.cure
-
-
-async def test_a_broker_without_tls_where_tls_is_expected(tmp_path, listener):
-    there = config(tmp_path, f"uplink: {{broker: ['mqtts://127.0.0.1:{listener}', 'mqtt://127.0.0.1:{listener}']}}")
-    first, second = await reach.brokers(there)
-    assert (first.verdict, second.verdict) == ("fail", "ok")
+def test_a_configuration_that_names_no_file_has_nothing_to_say_about_them(tmp_path):
+    assert list(reach.files(config(tmp_path, press="modbus-tcp://127.0.0.1"))) == []
 
 
 # ── secrets ──

@@ -68,3 +68,20 @@ def test_a_dead_sensor_gives_bad_features_not_wrong_ones() -> None:
 def test_only_the_features_asked_for() -> None:
     got, _ = features(sine(1.0, 100.0, 25600, 1.0), 25600, features=["kurtosis", "crest"])
     assert set(got) == {"vibration.kurtosis", "vibration.crest"}
+
+
+def test_a_looped_recording_that_is_shorter_than_a_window_is_told_until_a_window_is_complete() -> None:
+    condition = Condition("spindle", Vibration(window=Duration(1), every=Duration(1)), None)
+
+    def play(samples: int, gap: bool) -> int:
+        stamp = ManualClock().stamp()
+        return len(condition.block(Block("spindle", "vibration", stamp, 10000.0, array("f", [0.0]) * samples, "g", gap)))
+
+    assert play(2000, True) == play(2000, False) == 0
+    assert condition.warnings == (), "it has only begun"
+    assert play(2000, True) == 0
+    assert condition.warnings == ("no features yet: the waveform breaks off after 0.4 s, a window needs 1 s; shorten 'window'",)
+    assert play(9000, False) > 0
+    assert condition.warnings == ()
+    assert play(2000, True) == 0
+    assert condition.warnings == (), "what was long enough"

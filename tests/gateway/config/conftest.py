@@ -7,6 +7,7 @@ from gateway.config.check import check
 def site(tmp_path, monkeypatch):
     """Write a site file (and others by name) and return what the check says about it."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.wav").touch()  # a recording that sites may name
 
     def run(text, **others):
         for name, content in {"site": text, **others}.items():

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config.check import check
 from gateway.config.contract import fits, share_path
 
 SITE = """site: muster
@@ -91,3 +92,27 @@ def test_which_contract_belongs_to_which_site(site, share):
 )  # fmt: skip
 def test_patterns(pattern, name, good):
     assert fits(pattern, name) is good
+
+
+def test_a_contract_given_as_the_site_file_is_one_sentence(tmp_path):
+    (tmp_path / "share.hall.yaml").write_text("# mine\nshares:\n  - {to: cooperative, machines: ['*'], points: ['*']}\n")
+    checked = check(tmp_path / "share.hall.yaml")
+    words = "this is a contract (what may leave), which is checked with the site file it belongs to"
+    assert [problem.head for problem in checked.problems] == [
+        f"{tmp_path}/share.hall.yaml:2:1: {words}: gateway check {tmp_path}/site.hall.yaml"
+    ]
+    assert checked.config is None
+
+
+def test_a_site_file_in_place_of_the_contract_is_one_sentence(site):
+    checked = site(SITE, share=SITE)
+    assert [
+        (problem.file, problem.line, problem.message.split(";")[0]) for problem in checked.problems if problem.level == "error"
+    ] == [("share.yaml", 1, "this is a site file")]
+    assert checked.config is None
+
+
+def test_a_contract_that_is_a_link_to_nowhere_is_a_warning(heads, tmp_path):
+    (tmp_path / "share.yaml").symlink_to("gone.yaml")
+    said = "share.yaml: warning: this link leads to a file that does not exist, so nothing leaves; mend or remove it"
+    assert said in heads("site: s\ngateway: g\n")

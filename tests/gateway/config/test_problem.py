@@ -66,3 +66,22 @@ def test_the_error_reads_like_the_check():
     error = ConfigError([problem], source("a"))
     assert str(error) == "site.yaml:1:1: wrong\n    a\n    ^"
     assert error.problems == (problem,)
+
+
+@pytest.mark.parametrize("password", ["pass", "password", "secret", "user", "value"])
+def test_a_plain_word_as_password_does_not_eat_the_words_of_the_program(heads, password):
+    (said,) = heads(f"site: s\ngateway: g\nmachines:\n  - {{name: m, connect: 'modbus-tcp://user:{password}@10.0.0.1'}}\n")
+    assert said.split(": ", 1)[1] == (
+        "user and password do not stand in a URL; secrets never stand in YAML: write {secret: NAME} and put the value into the file"
+        " secrets/NAME (chmod 600)"
+    )
+
+
+def test_a_plain_word_as_password_is_masked_wherever_a_value_is_quoted():
+    sources = source("password: hunter")
+    sources["site.yaml"].literals.add("hunter")
+    problem = Problem(
+        "site.yaml", 1, 1, "found text 'a hunter', \"hunter\"; did you mean [hunter] or {to: hunter}? (it's 'hunter')"
+    )
+    (clean,) = tidy([problem], sources)
+    assert clean.message == "found text 'a ***', \"***\"; did you mean [***] or {to: ***}? (it's '***')"

@@ -35,7 +35,7 @@ def test_what_stands_in_the_machine_wins_key_by_key(site):
 
 
 def test_an_error_in_a_profile_names_its_file_and_line_once(heads):
-    text = SITE + SITE.split("machines:\n")[1].replace("name: m", "name: n")
+    text = SITE + SITE.split("machines:\n")[1].replace("name: m", "name: n").replace("unit=3", "unit=4")
     broken = PROFILE.replace("float32, unit: kWh", "flot32, unti: kWh")
     found = heads(text, **{"profiles__acme__meter-3": broken})
     assert [head.split(": ")[0] for head in found] == ["profiles/acme/meter-3.yaml:7:35", "profiles/acme/meter-3.yaml:7:43"]

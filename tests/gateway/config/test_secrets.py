@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from gateway import redaction
@@ -61,6 +63,31 @@ def test_a_missing_secret_names_every_place_and_the_cure(tmp_path, monkeypatch):
     words = str(caught.value)
     for place in ("credentials/mqtt", "secrets/mqtt", "etc/mqtt", "$GATEWAY_SECRET_MQTT", f"chmod 600 {tmp_path}/secrets/mqtt"):
         assert place in words
+
+
+@pytest.mark.parametrize("folder", ["credentials", "secrets", "etc"])
+def test_a_folder_in_place_of_the_file_is_told(tmp_path, monkeypatch, folder):
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    (tmp_path / folder / "mqtt").mkdir(parents=True)
+    with pytest.raises(SecretMissing) as caught:
+        read_secret("mqtt", tmp_path)
+    assert caught.value.message == f"secret 'mqtt': {tmp_path}/{folder}/mqtt is a folder"
+    assert caught.value.hint == "put a file there that holds the value and nothing else"
+
+
+def test_a_folder_this_user_may_not_look_into_does_not_hide_the_places_after_it(tmp_path, monkeypatch):
+    stat = Path.stat
+
+    def refuse(path, **options):
+        if path.is_relative_to(tmp_path / "etc"):
+            raise PermissionError(13, "Permission denied")
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(SecretMissing, match=r"etc/mqtt \(this user may not look there\)"):
+        read_secret("mqtt", tmp_path)
+    monkeypatch.setenv("GATEWAY_SECRET_MQTT", "from-environment")
+    assert read_secret("mqtt", tmp_path) == "from-environment"
 
 
 @pytest.mark.parametrize("value", ["", "\n", b"\xff\xfe", b"x" * 70_000])

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.clock import ManualClock
+from gateway.config.secrets import SecretMissing
 from gateway.config.spec import BrokerUrl, Credentials, Uplink
 from gateway.model import Log
 from gateway.uplink import forward as module
@@ -106,13 +107,16 @@ async def test_a_secret_that_cannot_be_read_is_told_and_tried_again(broker):
     def read_secret(name):
         tries.append(name)
         if len(tries) < 3:
-            raise LookupError("secret 'mqtt' is nowhere; make the file with mode 0600")
+            raise SecretMissing("secret 'mqtt' is nowhere", "make the file with mode 0600")
         return "x"
 
     spec = Uplink(broker=[BrokerUrl(URL)], batch=0.01, credentials=Credentials(secret="mqtt", user="me"))
-    async with running(MemoryOutbox(), broker, spec=spec, read_secret=read_secret) as forward:
-        await until(lambda: forward.status()["connected"])
-    assert "secret 'mqtt' is nowhere" in forward.status()["last_error"]
+    with capture_logs() as logs:
+        async with running(MemoryOutbox(), broker, spec=spec, read_secret=read_secret) as forward:
+            await until(lambda: forward.status()["connected"])
+    assert forward.status()["last_error"] == "secret 'mqtt' is nowhere; make the file with mode 0600"
+    lost = next(entry for entry in logs if entry["event"] == "uplink_lost")
+    assert (lost["reason"], lost["hint"]) == ("secret 'mqtt' is nowhere", "make the file with mode 0600")
 
 
 async def test_nothing_is_acknowledged_before_all_of_a_claim_is_accepted(broker):
