@@ -17,11 +17,12 @@ from drivers.modbus.quirks import Turn
 from drivers.modbus.reader import Reader
 from drivers.modbus.request import Request
 from drivers.modbus.spec import ModbusLink
+from drivers.modbus.stream import blocks
 from drivers.modbus.times import ResponseTimes
 from gateway.clock import Clock
 from gateway.config.spec import Link
-from gateway.driver import LinkError
-from gateway.model import PointTable, Scan
+from gateway.driver import DeviceError, LinkError
+from gateway.model import Block, PointTable, Reason, Scan
 
 
 class ModbusDriver:
@@ -98,6 +99,19 @@ class ModbusDriver:
         """
         async with self._visit() as exchange:
             return await self.reader(table).read(exchange, self._clock)
+
+    async def stream(self, table: PointTable) -> AsyncIterator[Block]:
+        """Yield the waveforms of a machine that has `waveform:`.
+
+        Raises:
+            DeviceError: the unit did not answer, or the machine has no waveform.
+            LinkError: the line is gone.
+        """
+        if table.options.waveform is None:
+            words = f"{table.machine} has neither points nor a waveform, so there is nothing to read"
+            raise DeviceError(words, hint="write some under 'points:'", reason=Reason.NO_DATA)
+        async for block in blocks(table.options, table.machine, self._visit, self._clock):
+            yield block
 
     @contextlib.asynccontextmanager
     async def _visit(self) -> AsyncIterator[Exchange]:

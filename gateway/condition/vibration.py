@@ -25,6 +25,8 @@ VELOCITY_BAND_HZ = (10.0, 1000.0)
 COARSEST_BIN_HZ = 2.5
 """With wider bins than this the lower edge at 10 Hz cannot be told from what lies below it."""
 
+_NONE = "there are no features"
+
 
 class _Value(Struct, frozen=True):
     name: str
@@ -41,6 +43,7 @@ class VibrationFeatures:
         self._spec = spec
         self._windower: Windower | None = None
         self._welch: Welch | None = None
+        self._alone = False
         self.warnings: tuple[str, ...] = ()
 
     def push(self, block: Block) -> list[Record]:
@@ -48,6 +51,7 @@ class VibrationFeatures:
         if self._windower is None or self._windower.rate_hz != block.rate_hz:
             self._prepare(block)
         assert self._windower is not None
+        self._check_length(block)
         records: list[Record] = []
         for window in self._windower.push(block):
             records.extend(self._features(window, block))
@@ -68,6 +72,17 @@ class VibrationFeatures:
         else:
             self.warnings = ()
             self._welch = Welch(segment, rate)
+
+    def _check_length(self, block: Block) -> None:
+        """Tell when waveforms that each stand alone are shorter than a window, since then there is never a feature."""
+        assert self._windower is not None
+        alone, self._alone = self._alone, block.gap and len(block.samples) < self._windower.length
+        if alone and self._alone and not any(warning.startswith(_NONE) for warning in self.warnings):
+            longest = len(block.samples) / block.rate_hz
+            words = (
+                f"{_NONE}: a waveform lasts {longest:g} s, a window {self._spec.window:g} s; use {longest * 1000:.0f}ms"
+            )
+            self.warnings = (words, *self.warnings)
 
     def _features(self, window: Window, block: Block) -> Iterable[Feature]:
         end = later(window.start, len(window.samples) / block.rate_hz)
