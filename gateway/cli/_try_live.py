@@ -64,6 +64,7 @@ class Screen:
         else:
             rows: list[Row] = attempt.rows
             lines += [*show.live_table(rows, self._tallies, size.columns), show.summary(attempt)]
+            lines += [wrapped(f"! {sentence}", size.columns) for sentence in attempt.line]
         lines = "\n".join(lines).split("\n")
         if self._live and len(lines) >= size.lines:
             hidden = len(lines) - size.lines + 2

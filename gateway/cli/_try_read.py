@@ -9,8 +9,11 @@ from array import array
 from typing import Any, Final
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from drivers.modbus.address import Address
+from drivers.modbus.spec import BUS_SCHEMES
+from drivers.modbus.verdict import evidence_of, verdicts
 from drivers.modbus.watch import Seen, Watch, framing_of
 from gateway import driver as drivers
 from gateway.clock import Clock
@@ -67,7 +70,10 @@ class Wave(Struct, frozen=True):
 
 
 class Attempt(Struct):
-    """What one round brought; `error` and `hint` tell why it brought nothing, `reached` whether the machine answered at all."""
+    """What one round brought; `error` and `hint` tell why it brought nothing, `reached` whether the machine answered at all.
+
+    `line` says what is wrong with the bus itself, from all rounds so far.
+    """
 
     rows: list[Row] = field(default_factory=list)
     wave: Wave | None = None
@@ -78,6 +84,7 @@ class Attempt(Struct):
     requests: int = 0
     frames: list[Seen] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    line: list[str] = field(default_factory=list)
 
     @property
     def code(self) -> int:
@@ -105,6 +112,7 @@ class Session:
         self.scan: Scan | None = None
         self._clock = Clock()
         self._driver: Driver | None = None
+        self._echoes = 0
 
     async def round(self) -> Attempt:
         """Read everything once; never raises DeviceError."""
@@ -131,7 +139,17 @@ class Session:
         attempt.frames = list(self.watch.seen)
         attempt.requests = sum(frame.direction == "tx" for frame in attempt.frames)
         attempt.warnings = list(getattr(self._driver, "warnings", ()))
+        attempt.line = self._line(attempt.frames)
         return attempt
+
+    def _line(self, frames: list[Seen]) -> list[str]:
+        """Return what the counters say about a bus; silence is left to the error, which knows more."""
+        self._echoes += sum(frame.echo for frame in frames)
+        counters = getattr(self._driver, "counters", None)
+        if counters is None or self.machine.link.scheme not in BUS_SCHEMES:
+            return []
+        evidence = replace(evidence_of(counters), echoes=self._echoes)
+        return [str(verdict) for verdict in verdicts(evidence) if verdict.code not in {"good", "silent"}]
 
     @property
     def connected(self) -> bool:

@@ -122,7 +122,7 @@ def report(attempt: Attempt, width: int) -> list[str]:
         lines += [f"  min {wave.low:.5g}{unit}   max {wave.high:.5g}{unit}   RMS {wave.rms:.5g}{unit}", ""]
     told = [row.point for row in attempt.rows if row.reason]
     fresh = [warning for warning in attempt.warnings if not any(point in warning.split() for point in told)]
-    lines += [wrapped(f"! {warning}", width) for warning in fresh]
+    lines += [wrapped(f"! {sentence}", width) for sentence in [*attempt.line, *fresh]]
     if not attempt.error:
         lines.append(summary(attempt))
     return lines
@@ -144,6 +144,7 @@ def as_json(attempt: Attempt) -> dict[str, Any]:
         "points": rows,
         "waveform": to_builtins(attempt.wave) if attempt.wave else None,
         "warnings": attempt.warnings,
+        "line": attempt.line,
         "frames": frames,
     }
 

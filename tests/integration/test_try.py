@@ -113,6 +113,37 @@ async def test_over_a_serial_line(tmp_path):
         assert "40.1 °C" in out
 
 
+async def test_a_bus_on_which_every_answer_is_damaged(tmp_path):
+    """A slave of our own behind a pseudo terminal; what comes has the right length and no right checksum."""
+
+    async def garbled(slave, request, send):
+        send(bytes(byte ^ 0x55 for byte in slave.answer(request)))
+
+    _LEDGERS.clear()
+    async with modbus_evil.on_pty(modbus_evil.Slave(garbled)) as port:
+        path = site(tmp_path, f"modbus-rtu://{port}?parity=N&unit=7&timeout=200ms", "\n      a: {at: holding 17}")
+        code, out, err = await gateway(tmp_path, "try", "press-1", str(path), "--frames")
+    assert (code, err) == (3, "")
+    words = " ".join(out.split())
+    assert "bytes that are no sound frame: noise, wrong baud or parity, A and B swapped, or cut off" in words
+    assert "! bytes arrive but every CRC is wrong: baud, parity or A/B swapped" in words
+
+
+async def test_an_adapter_that_hears_itself(tmp_path):
+    """A slave of our own that sends every request back before its answer."""
+
+    async def echoing(slave, request, send):
+        send(request + slave.answer(request))
+
+    _LEDGERS.clear()
+    async with modbus_evil.on_pty(modbus_evil.Slave(echoing)) as port:
+        path = site(tmp_path, f"modbus-rtu://{port}?parity=N&unit=7", "\n      a: {at: holding 17}")
+        code, out, err = await gateway(tmp_path, "try", "press-1", str(path))
+    assert (code, err) == (0, "")
+    assert re.search(r"● a +holding 40018 +17  0011 +17 ", out)
+    assert "! the adapter echoes: it hears what it sends itself; set echo: true" in " ".join(out.split())
+
+
 async def test_repeat_until_ctrl_c(server, tmp_path):
     points = "\n      served: {at: input wire 190, type: uint32}\n      still: {at: holding 17}"
     path = site(tmp_path, f"modbus-tcp://127.0.0.1:{server.port}", points)

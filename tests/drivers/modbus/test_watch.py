@@ -116,12 +116,24 @@ def test_noise_is_told_and_hides_no_answer_behind_it(noise):
     assert watch.seen[2].words == "answer of unit 7, 8 data bytes"
 
 
-def test_an_echo_is_recognised():
+@FRAMINGS
+def test_an_echo_is_recognised(framing):
+    watch = Watch(framing)
+    watch("tx", frame(framing, 7, ASK.pdu), 0.0)
+    watch("rx", frame(framing, 7, ASK.pdu), 0.0)
+    watch("rx", frame(framing, 7, registers(ASK.pdu)), 0.1)
+    watch.flush()
+    assert [one.echo for one in watch.seen] == [False, True, False]
+    assert watch.seen[1].hint == "set echo: true on the connection"
+    assert watch.seen[2].words == "answer of unit 7, 8 data bytes"
+
+
+def test_an_echo_alone_is_recognised():
     watch = Watch("rtu")
     watch("tx", framed(7, ASK.pdu), 0.0)
     watch("rx", framed(7, ASK.pdu), 0.0)
     watch.flush()
-    assert "echo: true" in watch.seen[1].words
+    assert watch.seen[1].echo
 
 
 @FRAMINGS
