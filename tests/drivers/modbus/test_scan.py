@@ -75,7 +75,7 @@ async def test_units_of_all_kinds_are_found_and_named():
     one, three, five = report.found
     assert (one.identity.words, one.at, one.value) == ("Acme PM-7 V2.1", "holding wire 0", 41)
     assert three.at is None
-    assert three.proof == "it answered function 3 with exception 2 (illegal data address)"
+    assert three.proof == "exception 2 to function 3 (illegal data address)"
     assert five.identity.server_id == "EM24"
     assert report.verdicts == []
     assert not report.stopped
