@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -11,6 +12,8 @@ from typing import Any
 from pymodbus.pdu import ModbusPDU
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
+
+from tests.waiting import until
 
 TABLES = ("coil", "discrete", "holding", "input")
 
@@ -72,5 +75,8 @@ async def serving(image: dict[str, Any], unit: int = 1) -> AsyncIterator[Served]
     try:
         served.port = server.transport.sockets[0].getsockname()[1]
         yield served
+        # its side of a connection ends a turn of the loop after ours; a transport that is still open would be complained about
+        await until(lambda: not server.active_connections, what="the connections to the simulator are closed")
     finally:
         await server.shutdown()
+        await asyncio.sleep(0)
