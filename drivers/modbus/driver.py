@@ -34,6 +34,7 @@ class ModbusDriver:
         self._options: ModbusLink = link.options
         self._exchange: Exchange | None = None
         self._opened = False
+        self._of_line: tuple[str, ...] = ()
         self._turn: Turn | None = None
         self._reading = 0
         self._opening = asyncio.Lock()
@@ -50,7 +51,7 @@ class ModbusDriver:
     @property
     def warnings(self) -> list[str]:
         """What stays wrong: unsafe or unstable settings of the line, points the units refuse, counters that were reset."""
-        found = list(self._exchange.warnings) if self._exchange else []
+        found = list(self._of_line)
         if word := unstable(self._link.address, self._link.scheme):
             found.append(word)
         for reader in list(self._readers.values()):
@@ -86,7 +87,7 @@ class ModbusDriver:
             exchange.close()
             self._turn.give()
             raise
-        self._exchange, self._opened = exchange, True
+        self._exchange, self._opened, self._of_line = exchange, True, exchange.warnings
 
     async def read(self, table: PointTable) -> Scan:
         """Read all points of a table in as few requests as the unit allows; stamped when the last answer came.
