@@ -134,7 +134,7 @@ def as_json(attempt: Attempt) -> dict[str, Any]:
         {"at_s": frame.at_s, "direction": frame.direction, "hex": frame.raw.hex(), "words": frame.words, "hint": frame.hint}
         for frame in attempt.frames
     ]
-    rows = [to_builtins(row) | {"value": row.value.hex() if isinstance(row.value, bytes) else row.value} for row in attempt.rows]
+    rows = [to_builtins(row) | {"value": _plain(row.value)} for row in attempt.rows]
     return {
         "good": attempt.code == 0,
         "error": attempt.error,
@@ -147,6 +147,14 @@ def as_json(attempt: Attempt) -> dict[str, Any]:
         "line": attempt.line,
         "frames": frames,
     }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def shown(value: object, unit: str = "") -> str:

@@ -22,9 +22,10 @@ _EPILOG = """\
 exit codes: 0 good, 1 something could not be read, 2 usage, 3 not reachable
 
 examples:
-  gateway poll -m rtu -a 1:10 -r 17 -c 4 -t 4:float -b 19200 -P even /dev/ttyUSB0
+  gateway poll -m rtu -a 1:10 -r 17 -c 4 -t 4:float -b 9600 -P even /dev/ttyUSB0
   gateway poll -a 1,3 -r 1 -c 10 -1 10.0.0.21
-It only reads. Registers the device does not know are named one by one; the others are shown all the same.
+It only reads. Registers that the device does not know are named one by one;
+the others are shown all the same.
 """
 
 

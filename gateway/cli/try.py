@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 SUMMARY = "read one machine once and show points, addresses, bytes, times and what is wrong, in words"
 _EPILOG = """\
-exit codes: 0 all points good, 1 some are bad, 2 usage, 3 the machine cannot be reached
+exit codes: 0 all points good, 1 some are bad, 2 usage, 3 not reachable
 
 examples:
-  gateway try press-1                      one read as a table
-  gateway try press-1 --repeat             again every second, with min, max and changes; Ctrl-C ends it
-  gateway try press-1 --frames             also every byte that was sent and received, and what it means
+  gateway try press-1                  one read as a table
+  gateway try press-1 --repeat         every second, with min, max and changes
+  gateway try press-1 --frames         also every byte, and what it means
   gateway try press-1 --at "holding 40017" --shows 41.9
-                                           find type, byte order and scale from what the display says
+                                       find type, byte order and scale from
+                                       what the display of the machine says
 """
 
 

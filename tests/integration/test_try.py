@@ -16,6 +16,7 @@ import pytest
 from drivers.modbus.ledger import _LEDGERS
 from tests.integration.running import RunningGateway
 from tests.peers import modbus, modbus_evil
+from tests.peers.opcua import KINDS, URI, opcua_peer
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -223,6 +224,26 @@ async def test_a_waveform_of_a_recording(tmp_path):
     assert code == 0, out
     assert "1000 Hz, 1000 samples (1.00 s)" in out
     assert "min -1 g   max 1 g   RMS 0.70711 g" in out
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_opc_ua_machine(tmp_path, kind):
+    with opcua_peer(kind, tmp_path) as peer:
+        points = f"""
+      temp: {{node: "nsu={URI};s=Press.Temp", unit: °C}}
+      name: {{path: Objects/Press/String}}
+      bytes: {{path: Objects/Press/Bytes}}
+      gone: {{path: Objects/Press/Gone}}"""
+        path = site(tmp_path, f"opc.tcp://{peer.address}?insecure=true", points)
+        code, out, err = await gateway(tmp_path, "try", "press-1", str(path))
+        assert (code, err) == (1, "")
+        assert re.search(r"● temp +nsu=\S+ +21\.5 °C +[\d.]+  good", out)
+        assert re.search(r"● name +Objects/Press/String +grün & schön ", out)
+        assert re.search(r"✗ gone +Objects/Press/Gone +- .*bad\n +the device does not know this address", out)
+        assert "3 of 4 good" in out
+        code, out, _ = await gateway(tmp_path, "try", "press-1", str(path), "--json")
+        assert [point["value"] for point in json.loads(out)["points"]] == [21.5, "grün & schön", "0001feff", None]
 
 
 async def test_a_serial_port_of_the_running_gateway_is_left_alone(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from pathlib import Path
 
@@ -40,9 +41,12 @@ BAD = row("pressure", value=None, raw="", ms=None, quality="bad", reason="the de
 def test_the_site_is_found_where_it_is_looked_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GATEWAY_SITE", raising=False)
-    with pytest.raises(Usage, match=r"looked for site\.yaml, /etc/retrofit-gateway/site\.yaml"):
+    with pytest.raises(Usage, match=r"looked for \./site\.yaml, else \$GATEWAY_SITE, else /etc/retrofit-gateway/site\.yaml"):
         site_path(None)
     elsewhere = tmp_path / "elsewhere.yaml"
+    monkeypatch.setenv("GATEWAY_SITE", str(elsewhere))
+    with pytest.raises(Usage, match=r"names .*elsewhere\.yaml, which does not exist"):
+        site_path(None)
     elsewhere.touch()
     monkeypatch.setenv("GATEWAY_SITE", str(elsewhere))
     assert site_path(None) == elsewhere
@@ -201,7 +205,7 @@ def test_live_json_is_one_object_a_line(tmp_path):
     machine = config(tmp_path, a="modbus-tcp://10.0.0.1").machines["a"]
     out = io.StringIO()
     screen = Screen(out, json=True)
-    for value in (1, b"\xff", [1, "a"]):
+    for value in (1, b"\xff", [1, b"a", math.nan]):
         screen.take(machine, Attempt(rows=[row(value=value)]))
     screen.end()
-    assert [json.loads(line)["points"][0]["value"] for line in out.getvalue().splitlines()] == [1, "ff", [1, "a"]]
+    assert [json.loads(line)["points"][0]["value"] for line in out.getvalue().splitlines()] == [1, "ff", [1, "61", None]]
