@@ -15,14 +15,17 @@ from drivers.modbus.stream import TORN_LIMIT, WaveformReader
 from drivers.modbus.waveform import Ready, Waveform
 from gateway.clock import Clock
 from gateway.condition.vibration import VibrationFeatures
+from gateway.config import load_config
 from gateway.config.check import check
 from gateway.config.quantity import Duration, Rate
 from gateway.config.spec import Vibration
 from gateway.driver import DeviceError, Streams
 from gateway.model import Reason
+from gateway.poll import Poller
 from tests.drivers.modbus.tables import good, link, registers, table
 from tests.peers import modbus_quirky
 from tests.peers.modbus_quirky import Device
+from tests.waiting import until
 
 RATE = 6400
 COUNT = 640
@@ -204,3 +207,44 @@ machines:
     path.write_text(text + "    points: {t: {at: holding 1}}\n")
     (problem,) = check(path).problems
     assert "either points or a waveform" in problem.message
+
+
+class Sink:
+    def __init__(self):
+        self.scans, self.blocks = [], []
+
+    def scan(self, scan):
+        self.scans.append(good(scan))
+
+    def block(self, block):
+        self.blocks.append(block)
+
+
+async def test_poll_reads_waveforms_and_points_of_one_unit_side_by_side(tmp_path):
+    device = sensor()
+    async with modbus_quirky.on_tcp(device) as place:
+        path = tmp_path / "site.yaml"
+        path.write_text(f"""
+site: a
+gateway: b
+machines:
+  - name: spindle
+    connect: modbus-tcp://{place}
+    waveform: {{at: holding wire 100, count: {COUNT}, rate: 6.4kHz, unit: g, scale: 0.001, every: 20ms}}
+    vibration: {{window: 100ms, every: 100ms}}
+  - {{name: spindle-values, connect: "modbus-tcp://{place}", every: 20ms, points: {{t: {{at: holding wire 7}}}}}}
+""")
+        machines = load_config(path).machines
+        assert machines["spindle"].link == machines["spindle-values"].link
+        poller, sinks = Poller(machines["spindle"].link, PLUGIN.create, Clock(), lambda: None), {}
+        for name, machine in machines.items():
+            poller.add(machine, sinks.setdefault(name, Sink()))
+        poller.start()
+        waves, points = sinks["spindle"], sinks["spindle-values"]
+        await until(lambda: len(waves.blocks) >= 3 and len(points.scans) >= 5, 10, what="blocks and scans")
+        await poller.stop()
+        assert device.opened == 1
+    assert all(scan == {"t": 7} for scan in points.scans)
+    assert all(len(block.samples) == COUNT for block in waves.blocks)
+    assert not waves.scans
+    assert not points.blocks
