@@ -35,6 +35,9 @@ ASK_FROM: Final = 1000
 
 FOREIGN_LIMIT: Final = 2
 LOST_LIMIT: Final = 3
+"""Connections lost one after the other before a host is given up, and the same where something was found on it."""
+
+LOST_LIMIT_FOUND: Final = 12
 PATIENCE: Final = 4.0
 """How many times the timeout a unit gets that was heard answering too late."""
 
@@ -158,6 +161,8 @@ class Sweep:
             reply = await self.probe.ask(unit, pdu)
         except LinkError:
             reply = await self._reopened()
+        if reply.pdu is not None:
+            self._losses = 0
         if planned:
             self._left -= 1
             self._observer.planned(self._left)
@@ -169,8 +174,11 @@ class Sweep:
     async def _reopened(self) -> Reply:
         """Some devices close the connection instead of refusing a request: that is no answer, and one goes on."""
         self._losses += 1
-        if not isinstance(self.probe, MbapProbe) or self._losses > LOST_LIMIT + len(self.report.found):
+        if not isinstance(self.probe, MbapProbe) or (self._losses > LOST_LIMIT and not self.report.found):
             raise
+        if self._losses > LOST_LIMIT_FOUND:
+            self.report.stopped = f"{self.probe.wire.place} closes the connection again and again; name its units with --units"
+            raise _Stopped
         await self.probe.open()
         return Reply()
 

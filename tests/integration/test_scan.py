@@ -15,9 +15,12 @@ from pymodbus import ModbusDeviceIdentification
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from gateway.cli._scan_job import Outcome
+from gateway.cli._scan_network import opcua_server
 from gateway.config.check import check
 from tests.peers import modbus
 from tests.peers.modbus_bus import Bus, unit
+from tests.peers.opcua import FOREIGN, opcua_peer
 
 RTU_UNIT = 2
 
@@ -203,3 +206,26 @@ async def test_no_mistake_ends_in_a_traceback(arguments):
     assert out == ""
     assert "Traceback" not in err
     assert err.strip()
+
+
+# ── OPC UA ──
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+async def test_an_opc_ua_server_tells_its_endpoints(kind, tmp_path):
+    with opcua_peer(kind, tmp_path) as peer:
+        server = await opcua_server("127.0.0.1", peer.port)
+        assert server
+        assert server.url == f"opc.tcp://{peer.address}"
+        assert server.name
+        assert any("Sign" in way for way in server.security)
+    text = Outcome(opcua=[server]).yaml()
+    assert f'"opc.tcp://{peer.address}"' in text
+    checked(text, tmp_path)
+
+
+async def test_something_else_is_no_opc_ua_server():
+    async with modbus.tcp() as server:
+        assert await opcua_server("127.0.0.1", server.port) is None
+        port = server.port
+    assert await opcua_server("127.0.0.1", port) is None
