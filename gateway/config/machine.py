@@ -66,6 +66,11 @@ class Machines:
         if url is None or url.plugin is None:
             hopeless(beside, _KEYS, found)
         else:
+            if profile and profile.spec and profile.spec.driver != url.plugin.name:
+                words = f"this profile is for the driver '{profile.spec.driver}', and {url.scheme} is served by '{url.plugin.name}'"
+                found.error(cast("Node", _value(node, "profile")), words)
+                profile = None  # its points and options would only be misread
+                points = _value(node, "points")
             link, unit = self._link_and_unit(url, line, beside, profile)
             table = self._points(url.plugin, points)
             if link and unit is not BAD:

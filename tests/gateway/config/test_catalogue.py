@@ -2,7 +2,6 @@ import pytest
 
 from gateway.config import profile as module
 from gateway.config.catalogue import catalogue, plugin_named
-from gateway.config.profile import Identify
 
 GOOD = "name: ACME Meter 3\nsource: made up\npoints:\n  power: {at: input 30001, type: float32, unit: W}\n"
 
@@ -65,11 +64,3 @@ def test_one_beside_the_site_comes_before_a_packaged_one(known, tmp_path):
 def test_the_driver_of_a_name():
     assert plugin_named("modbus").name == "modbus"
     assert plugin_named("nothing") is None
-
-
-def test_identification_fits_by_pattern_in_any_case():
-    drive = Identify(vendor="Schneider*", product="ATV320*")
-    assert drive.fits(vendor="SCHNEIDER Electric ", product="atv320U15N4B")
-    assert not drive.fits(vendor="Schneider Electric", product="ATV630")
-    assert not drive.fits(vendor="", product="ATV320")
-    assert not Identify(sunspec=213).fits(vendor="anybody"), "without a pattern, what is told decides nothing"

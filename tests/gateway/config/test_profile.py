@@ -105,3 +105,9 @@ def test_what_a_scan_and_a_reader_need_does_not_change_a_machine(site):
     more = "vendor: ACME\nserial: {baud: 19200, parity: E}\nidentify: {vendor: ACME*}\nverified: image\nnotes: [hello]\n"
     machine = site(SITE, **{"profiles__acme__meter-3": PROFILE}).config.machines["m"]
     assert site(SITE, **{"profiles__acme__meter-3": PROFILE + more}).config.machines["m"] == machine
+
+
+def test_a_profile_of_another_driver_is_told_once(heads):
+    found = heads(SITE.replace("modbus-tcp://h?unit=3", "opc.tcp://h?insecure=true"), **{"profiles__acme__meter-3": PROFILE})
+    (told,) = (head for head in found if "warning" not in head)
+    assert told == "site.yaml:6:14: this profile is for the driver 'modbus', and opc.tcp is served by 'opcua'"
