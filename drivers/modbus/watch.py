@@ -34,6 +34,8 @@ _EXCEPTION: Final = 0x80
 _MBAP: Final = 7
 _RTU_SHORTEST: Final = 5
 _REMEMBERED: Final = 64
+_LONGEST: Final = 600
+"""Bytes of the longest frame: 513 characters of ASCII, 260 elsewhere."""
 
 
 def framing_of(scheme: str) -> Framing:
@@ -108,6 +110,9 @@ class Watch:
         while (length := self._length()) and length <= len(self._buffer):
             frame, self._buffer = self._buffer[:length], self._buffer[length:]
             self._came(frame)
+        if len(self._buffer) > 2 * _LONGEST:  # noise without end: no frame can begin so far back
+            noise, self._buffer = self._buffer[:-_LONGEST], self._buffer[-_LONGEST:]
+            self._came(noise)
 
     def flush(self) -> None:
         """Nothing more will come: what is left over is no whole frame."""

@@ -190,6 +190,9 @@ def _broken(line: str, width: int, indent: int) -> list[str]:
 
 def _lines(columns: list[Column], rows: list[Row], width: int) -> list[str]:
     widths = _fitted(columns, max(80, width) - 2)
+    if any(cut < column.width for cut, column in zip(widths, columns, strict=True) if column.head != "raw"):
+        columns = [column for column in columns if column.head != "verdict"]  # the mark says the same
+        widths = _fitted(columns, max(80, width) - 2)
     lines = ["  " + _line([column.head for column in columns], columns, widths)]
     for i, row in enumerate(rows):
         mark = {"good": "●", "uncertain": "!"}.get(row.quality, "✗")

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from gateway.cli.run import add_data_argument, data_folder
+from gateway.cli.run import add_data_argument
 
 if TYPE_CHECKING:
     from gateway.cli._busy import Held
@@ -50,8 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read; 0: all good, 1: bad points, 2: usage, 3: not reachable."""
-    from gateway.cli._busy import held
+    from gateway.cli._busy import folders, held
     from gateway.cli._site import Usage, load, machine_of, site_path
+    from gateway.cli.status import wrapped
     from gateway.config.quantity import Duration
 
     try:
@@ -66,11 +67,11 @@ def run(args: argparse.Namespace) -> int:
         return 2
     if not args.json:
         print(f"{machine.name} in {path}, {machine.link.url}{_unit_of(machine)}")
-    occupied = held(data_folder(args), machine.link)
+    occupied = held(folders(args), machine.link)
     if occupied is not None and occupied.exclusive:
         return _instead(occupied, machine, args)
     if occupied is not None and not args.json:
-        print(f"! {occupied.sentence}")
+        print(wrapped(f"! {occupied.sentence}", shutil.get_terminal_size().columns))
     if args.at is not None:
         from gateway.cli._try_guess import find
 

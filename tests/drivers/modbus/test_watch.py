@@ -147,6 +147,17 @@ def test_no_bytes_make_it_stumble_and_none_is_lost(framing, pieces):
         assert b"".join(one.raw for one in watch.seen if one.direction == wanted) == b"".join(d for w, d in pieces if w == wanted)
 
 
+def test_noise_without_end_is_told_while_it_lasts_and_hides_no_answer():
+    watch = Watch("rtu")
+    watch("tx", framed(7, ASK.pdu), 0.0)
+    for _ in range(20):
+        watch("rx", b"\x55" * 100, 0.1)
+    watch("rx", framed(7, registers(ASK.pdu)), 0.2)
+    assert "no sound frame" in watch.seen[1].words
+    assert watch.seen[-1].words == "answer of unit 7, 8 data bytes"
+    assert sum(len(one.raw) for one in watch.seen[1:-1]) == 2000
+
+
 def test_who_wants_to_know_is_told_at_once():
     told = []
     watch = Watch("rtu", told.append)
