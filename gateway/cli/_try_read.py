@@ -185,6 +185,9 @@ class Session:
             reading = readings.get(name)
             quality = reading.quality if reading else Quality(scan.quality[i])
             reason = reading.reason if reading else Reason(scan.reason[i])
+            words, hint = reason.words, HINTS.get(reason, "") if quality is not Quality.GOOD else ""
+            if quality is Quality.BAD and (refused := self._refusal(spec)):
+                words, hint = f"{words} (exception {refused.code})", refused.hint or hint
             rows.append(
                 Row(
                     name,
@@ -195,8 +198,8 @@ class Session:
                     spec.unit,
                     round(took_ms if ms is None and not hasattr(spec, "at") else ms or 0.0, 2) or None,
                     quality.word,
-                    reason.words,
-                    HINTS.get(reason, "") if quality is not Quality.GOOD else "",
+                    words,
+                    hint,
                 )
             )
         return rows
@@ -213,6 +216,17 @@ class Session:
         if at.bits:
             return " ".join(str(bit) for bit in data), took_s * 1e3
         return data.hex(" ", 2).upper(), took_s * 1e3
+
+    def _refusal(self, spec: Any) -> Seen | None:
+        """Return the exception with which the unit refused a Modbus point in this round, the narrowest request last."""
+        at, unit = self._at(spec), getattr(self.table.options, "unit", None)
+        for frame in reversed(self.watch.seen):
+            ask = frame.request
+            if at is None or frame.code is None or ask is None or (ask.unit, ask.function) != (unit, at.function):
+                continue
+            if ask.address <= at.wire and at.wire + spec.width <= ask.address + ask.count:
+                return frame
+        return None
 
     def _at(self, spec: Any) -> Address | None:
         """Return where a Modbus point really stands, None for other drivers."""

@@ -78,7 +78,7 @@ async def test_a_bad_point_is_one_and_says_why(server, tmp_path):
     code, out, _ = await gateway(tmp_path, "try", "press-1", str(path))
     assert code == 1
     assert "✗ beyond" in out
-    assert "the device does not know this address → compare with the manual" in out
+    assert "the device does not know this address (exception 2) → compare the address" in " ".join(out.split())
     assert "5 of 6 good" in out
 
 
@@ -174,6 +174,7 @@ async def test_the_wizard_finds_every_byte_order(server, tmp_path, order, wire):
     asked = f", order: {order}" if order != "ABCD" else ""
     assert f"  NAME: {{at: holding 4{wire + 1}, type: float32{asked}, unit: bar}}" in out.splitlines()
     assert "1. float32, order " + order in out
+    assert ("pressure of press-1 already reads this register" in out) == (order == "CDAB")
 
 
 async def test_the_wizard_writes_the_line_and_the_line_reads_right(server, tmp_path):
