@@ -8,10 +8,13 @@ import importlib
 from collections.abc import AsyncIterator, Callable
 from weakref import WeakKeyDictionary
 
+from msgspec.structs import replace
+
 from drivers.modbus.address import TABLES
 from drivers.modbus.cost import Cost
 from drivers.modbus.errors import OF_THE_UNIT, Refusal
 from drivers.modbus.exchange import Counters, Exchange
+from drivers.modbus.memory import memory_of
 from drivers.modbus.ports import unstable
 from drivers.modbus.quirks import Turn
 from drivers.modbus.reader import Reader
@@ -99,7 +102,7 @@ class ModbusDriver:
             LinkError: the line is gone.
         """
         async with self._visit() as exchange:
-            return await self.reader(table).read(exchange, self._clock)
+            return await self.reader(table).read(exchange, self._clock, table)
 
     async def stream(self, table: PointTable) -> AsyncIterator[Block]:
         """Yield the waveforms of a machine that has `waveform:`.
@@ -130,9 +133,11 @@ class ModbusDriver:
                 await self._let_go()
 
     def reader(self, table: PointTable) -> Reader:
-        """Return the read plan of a table, made on first use."""
+        """Return the read plan of a table, made on first use. It does not keep the table, so it goes when the table goes."""
         if (reader := self._readers.get(table)) is None:
-            reader = self._readers[table] = Reader(table, cost=Cost.of(self._link), place=self._link.address)
+            cost, memory = Cost.of(self._link), memory_of(table)
+            reader = Reader(replace(table), cost=cost, place=self._link.address, memory=memory)
+            self._readers[table] = reader
         return reader
 
     async def probe(self, table: PointTable, timeout_s: float | None) -> None:
