@@ -111,3 +111,15 @@ async def test_units_that_answer_at_once_see_one_request_at_a_time():
         await until(lambda: all(watching.served[unit] >= 5 for unit in UNITS))
     server.close()
     assert watching.most == 1
+
+
+@pytest.mark.parametrize("name", ["tcp", "bus"])
+async def test_stopping_does_not_wait_for_a_dead_unit(name):
+    scheme, start, every_s, _ = LINES[name]
+    _LEDGERS.clear()
+    async with start([DEAD]) as peer:
+        async with polled(units(scheme, peer.place, [DEAD], every_s, timeout=20.0)) as machines:
+            await until(lambda: peer.requests()[DEAD] == 1)
+            assert state(machines, f"u{DEAD}") == "starting"
+        if name == "bus":
+            assert _LEDGERS[f"{scheme}://{peer.place}"].in_doubt(DEAD), "its answer may still come and must be known then"
