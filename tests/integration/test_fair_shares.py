@@ -72,6 +72,19 @@ async def test_three_of_ten_dead_from_the_beginning():
         await until(lambda: all(state(machines, f"u{unit}") == "good" for unit in UNITS), RETURN_S)
 
 
+async def test_a_unit_that_answers_late_on_a_bus_is_read_seldom_and_stays_good():
+    _LEDGERS.clear()
+    async with modbus_units.bus([f"{DEAD}@600"]) as peer:
+        peer.live()
+        async with polled(units("modbus-rtu", peer.place, UNITS, 0.25)) as machines:
+            await until(lambda: all(state(machines, f"u{unit}") == "good" for unit in UNITS))
+            peer.die()
+            await until(lambda: machines.status()[f"u{DEAD}"]["warnings"], 20)
+            assert "answers late and keeps the line busy for 0.6" in machines.status()[f"u{DEAD}"]["warnings"][0]
+            assert lost(await rates(peer, 8.0), 0.25) == {}
+            assert state(machines, f"u{DEAD}") == "good"
+
+
 async def test_a_dead_unit_is_asked_seldom_and_cheaply():
     _LEDGERS.clear()
     async with modbus_units.bus([DEAD]) as peer, polled(units("modbus-rtu", peer.place, [1, DEAD], 0.1)) as machines:
