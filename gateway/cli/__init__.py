@@ -19,7 +19,7 @@ VERBS: dict[str, str] = {
     "run": "run the gateway with a configuration",
     "demo": "run a simulated shop with a live table; needs no machine, broker or configuration",
     "check": "check a configuration offline: all problems at once, each with its place and a cure",
-    "try": "read one machine once and show points, addresses, bytes, times and what is wrong, in words",
+    "try": "read one machine once: addresses, bytes, values, and what is wrong, in words",
     "poll": "read registers of a Modbus device without a configuration; takes mbpoll's flags",
     "scan": "find out what hangs on a bus or in a network; only reads, and ends with a ready site.yaml",
     "plan": "show how machines will be read: requests, bytes and time per scan, and whether their periods can be kept",

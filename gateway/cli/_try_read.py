@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from drivers.modbus.address import Address
+from drivers.modbus.errors import OF_A_GATEWAY
 from drivers.modbus.spec import BUS_SCHEMES
 from drivers.modbus.verdict import evidence_of, verdicts
 from drivers.modbus.watch import Seen, Watch, framing_of
@@ -238,8 +239,8 @@ class Session:
 
 
 def _answered(watch: Watch) -> bool:
-    """Say whether the machine answered anything at all, an exception included."""
-    return any(frame.direction == "rx" and frame.request is not None for frame in watch.seen)
+    """Say whether the machine itself answered anything; an exception counts, but not that of a Modbus gateway in its place."""
+    return any(frame.direction == "rx" and frame.request is not None and frame.code not in OF_A_GATEWAY for frame in watch.seen)
 
 
 def _address(spec: Any, at: Address | None) -> tuple[str, str]:

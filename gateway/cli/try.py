@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gateway.cli._try_live import Screen
     from gateway.config.spec import Machine
 
-SUMMARY = "read one machine once and show points, addresses, bytes, times and what is wrong, in words"
+SUMMARY = "read one machine once: addresses, bytes, values, and what is wrong, in words"
 _EPILOG = """\
 exit codes: 0 all points good, 1 some are bad, 2 usage, 3 not reachable
 

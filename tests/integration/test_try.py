@@ -130,6 +130,21 @@ async def test_a_bus_on_which_every_answer_is_damaged(tmp_path):
     assert "! bytes arrive but every CRC is wrong: baud, parity or A/B swapped" in words
 
 
+@pytest.mark.parametrize(("code", "exit_code", "words"), [(11, 3, "the network up to the gateway is fine"), (4, 1, "look at the display")])
+async def test_who_refuses_decides_whether_the_machine_is_there(tmp_path, code, exit_code, words):
+    """A slave of our own that answers every read with one exception, 11 as a Modbus gateway in its place would."""
+
+    async def refusing(slave, request, send):
+        send(modbus_evil.framed(request[0], bytes([request[1] | 0x80, code])))
+
+    async with modbus_evil.on_mbap(modbus_evil.Slave(refusing)) as place:
+        path = site(tmp_path, f"modbus-tcp://{place}?unit=7", "\n      a: {at: holding 17}")
+        done, out, err = await gateway(tmp_path, "try", "press-1", str(path))
+    assert (done, err) == (exit_code, "")
+    assert f"exception {code}" in " ".join(out.split())
+    assert words in " ".join(out.split())
+
+
 async def test_an_adapter_that_hears_itself(tmp_path):
     """A slave of our own that sends every request back before its answer."""
 
