@@ -130,7 +130,9 @@ async def test_a_bus_on_which_every_answer_is_damaged(tmp_path):
     assert "! bytes arrive but every CRC is wrong: baud, parity or A/B swapped" in words
 
 
-@pytest.mark.parametrize(("code", "exit_code", "words"), [(11, 3, "the network up to the gateway is fine"), (4, 1, "look at the display")])
+@pytest.mark.parametrize(
+    ("code", "exit_code", "words"), [(11, 3, "the network up to the gateway is fine"), (4, 1, "look at the display")]
+)
 async def test_who_refuses_decides_whether_the_machine_is_there(tmp_path, code, exit_code, words):
     """A slave of our own that answers every read with one exception, 11 as a Modbus gateway in its place would."""
 
