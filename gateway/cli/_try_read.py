@@ -60,7 +60,7 @@ class Row(Struct, frozen=True):
 
 
 class Wave(Struct, frozen=True):
-    """What came of a waveform in about a second."""
+    """What came of a waveform in a second, or one whole waveform out of registers."""
 
     rate_hz: float
     samples: int
@@ -127,7 +127,7 @@ class Session:
                 self.scan = await driver.read(self.table)
                 attempt.rows = self._rows(self.scan, attempt, (time.monotonic() - begun) * 1e3)
             elif isinstance(driver, Streams):
-                attempt.wave = await _wave(driver, self.table)
+                attempt.wave = await _wave(driver, self.table, whole=self.machine.link.scheme.startswith("modbus"))
             else:
                 attempt.error, attempt.hint = "this machine has no points", "write some under 'points:'"
         except DeviceError as error:
@@ -250,8 +250,8 @@ def _address(spec: Any, at: Address | None) -> tuple[str, str]:
     return str(getattr(spec, "node", None) or getattr(spec, "path", None) or ""), ""
 
 
-async def _wave(driver: Streams, table: PointTable) -> Wave:
-    """Take a second of a waveform.
+async def _wave(driver: Streams, table: PointTable, *, whole: bool) -> Wave:
+    """Take a second of a waveform, or, where each Block is a `whole` one by itself (out of registers), one Block.
 
     Raises:
         DeviceError: it did not come.
@@ -265,15 +265,16 @@ async def _wave(driver: Streams, table: PointTable) -> Wave:
                 async for block in stream:
                     last = block
                     samples.extend(block.samples)
-                    if len(samples) >= WAVEFORM_S * block.rate_hz:
+                    if whole or len(samples) >= WAVEFORM_S * block.rate_hz:
                         break
             finally:
                 if close := getattr(stream, "aclose", None):
                     await close()
     except TimeoutError:
-        raise DeviceError(f"no second of samples came within {WAVEFORM_LIMIT_S:g} s", hint="is the sensor running?") from None
+        raise DeviceError(f"no waveform came within {WAVEFORM_LIMIT_S:g} s", hint="is the sensor measuring?") from None
     if last is None:
         raise DeviceError("not a single sample came", hint="is the recording empty, the sensor switched on?")
-    samples = samples[: max(1, math.ceil(WAVEFORM_S * last.rate_hz))]
+    if not whole:
+        samples = samples[: max(1, math.ceil(WAVEFORM_S * last.rate_hz))]
     rms = math.sqrt(math.fsum(x * x for x in samples) / len(samples))
     return Wave(last.rate_hz, len(samples), min(samples), max(samples), rms, last.unit)

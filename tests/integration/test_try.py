@@ -244,6 +244,17 @@ async def test_a_waveform_of_a_recording(tmp_path):
     assert "min -1 g   max 1 g   RMS 0.70711 g" in out
 
 
+async def test_a_waveform_out_of_registers(server, tmp_path):
+    path = tmp_path / "site.yaml"
+    wave = "waveform: {at: holding wire 100, count: 500, rate: 10kHz, scale: 0.01, unit: m/s²}, vibration: {window: 50ms}"
+    head = "site: s\ngateway: g\nmachines:\n"
+    path.write_text(f"{head}  - {{name: w, connect: 'modbus-tcp://127.0.0.1:{server.port}', {wave}}}\n")
+    code, out, err = await gateway(tmp_path, "try", "w", str(path))
+    assert (code, err) == (0, ""), out
+    assert "10000 Hz, 500 samples (0.05 s)" in out
+    assert "min 1 m/s²   max 5.99 m/s²" in out
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_an_opc_ua_machine(tmp_path, kind):
