@@ -146,6 +146,14 @@ async def test_an_adapter_that_echoes():
     assert [verdict.code for verdict in report.verdicts] == ["echo"]
 
 
+async def test_an_echo_is_told_also_when_the_first_unit_was_the_only_one():
+    bus = Bus({2: unit({0: 7}, NAMES)})
+    bus.echo = True
+    report, _ = await scanned(bus, units=[2])
+    assert report.echo
+    assert [verdict.code for verdict in report.verdicts] == ["echo"]
+
+
 async def test_another_master_is_heard_before_a_word_is_said():
     bus = Bus({1: unit()})
     report = Report()
@@ -321,6 +329,13 @@ async def test_a_device_that_closes_the_connection_for_every_other_unit():
     assert [found.identity.vendor for found in report.found] == ["Acme"]
     assert "again and again" in report.stopped
     assert 10 < len(watcher.asked) < 30
+
+
+async def test_a_device_that_closes_the_connection_now_and_then_is_scanned_to_the_end():
+    answer = unit({0: 1}, NAMES)
+    report, _ = await host_scanned(lambda number, pdu: answer(pdu) if number % 2 else False, units=list(range(1, 31)))
+    assert [found.unit for found in report.found] == list(range(1, 31, 2))
+    assert not report.stopped
 
 
 async def test_a_device_that_always_closes_the_connection():
