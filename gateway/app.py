@@ -65,7 +65,8 @@ class App:
         await self._machines.apply(self.config.machines)
         server = control.ControlServer(self._folder.path, self)
         await server.start()
-        log.info("gateway_started", site=self.config.site, gateway=self.config.gateway, machines=len(self.config.machines))
+        names = {"site": self.config.site, "gateway": self.config.gateway}
+        log.info("gateway_started", **names, machines=len(self.config.machines), loop=_loop())
         self._notifier.ready(f"{len(self.config.machines)} machines")
         await self._stop.wait()
         self._notifier.stopping()
@@ -135,6 +136,7 @@ class App:
         return {
             "version": __version__,
             "pid": os.getpid(),
+            "loop": _loop(),
             "site": self.config.site,
             "gateway": self.config.gateway,
             "configuration": self.config.path,
@@ -148,3 +150,8 @@ class App:
             "machines": {name: machine | {"latest": latest[name]} for name, machine in machines.items()},
             "recipients": self._recipients.status(),
         }
+
+
+def _loop() -> str:
+    """Return the name of the event loop: `asyncio` or `uvloop`."""
+    return type(asyncio.get_running_loop()).__module__.partition(".")[0]

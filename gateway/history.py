@@ -30,6 +30,8 @@ _BEAT_S = 2.0
 _EARLY = 10_000
 _SMALLEST = 256 * 1024
 _STEP = 64  # a full ring gives way in steps of 1/64
+_WORTH_COMPRESSING = 400  # a record or two have nothing that repeats; compressing them costs more than everything else here
+_ZLIB = b"\x78"  # how compressed data begins (RFC 1950), and no list of records does
 _SCHEMA = (
     "CREATE TABLE series (id INTEGER PRIMARY KEY, machine TEXT, point TEXT, UNIQUE (machine, point))",
     # No index beside the rowid: queries are rare and read backwards from now, and an index would be written at every batch.
@@ -70,7 +72,7 @@ class History:
         self._clock = clock
         self._max_bytes = max(int(max_bytes), _SMALLEST)
         self._commit_every_s = commit_every_s
-        self._latest: dict[tuple[str, str], Reading | Feature] = {}
+        self._latest: dict[str, dict[str, Reading | Feature]] = {}
         self._events: deque[Event] = deque(maxlen=200)
         self._alarms: dict[tuple[str, str], Event] = {}
         self._pending: deque[Record] = deque(maxlen=pending)
@@ -91,12 +93,14 @@ class History:
                 if record.kind == "limit":
                     self._limit(record)
             else:
-                self._latest[record.machine, record.point] = record
+                if (points := self._latest.get(record.machine)) is None:
+                    points = self._latest[record.machine] = {}
+                points[record.point] = record
             self._pending.append(record)
 
     def latest(self) -> list[Reading | Feature]:
-        """Return the latest reading or feature of every point since the start, in the order in which the points came up."""
-        return list(self._latest.values())
+        """Return the latest reading or feature of every point since the start, by machine in the order in which they came up."""
+        return [record for points in self._latest.values() for record in points.values()]
 
     def events(self) -> list[Event]:
         """Return the last 200 events since the start, oldest first."""
@@ -119,7 +123,7 @@ class History:
 
     def forget(self, machine: str) -> None:
         """Drop the latest values and the alarms of a machine that is not read any more or begins anew; its past stays on disk."""
-        self._latest = {key: record for key, record in self._latest.items() if key[0] != machine}
+        self._latest.pop(machine, None)
         self._alarms = {key: event for key, event in self._alarms.items() if key[0] != machine}
 
     async def run(self, beat: Callable[[], None]) -> None:
@@ -166,7 +170,7 @@ class History:
     def status(self) -> dict[str, Any]:
         """Return what is kept and what is wrong, without touching the disk."""
         return {
-            "points": len(self._latest),
+            "points": sum(map(len, self._latest.values())),
             "pending": len(self._pending),
             "used_bytes": self._used_bytes,
             "max_bytes": self._max_bytes,
@@ -196,13 +200,13 @@ class History:
         series: dict[tuple[str, str], list[Record]] = {}
         for record in batch:
             series.setdefault(_key(record), []).append(record)
+        rows: list[tuple[int, int, bytes]] = []
         with self._file.transaction() as db:
             for key, records in series.items():
                 if key not in self._series:
                     self._series[key] = db.execute("INSERT INTO series (machine, point) VALUES (?, ?)", key).lastrowid or 0
-                last_ns = max(record.stamp.wall_ns for record in records)
-                row = (self._series[key], last_ns, zlib.compress(_pack(records), 1))
-                db.execute("INSERT INTO chunk (series, last_ns, payload) VALUES (?, ?, ?)", row)
+                rows.append((self._series[key], max(record.stamp.wall_ns for record in records), _pack(records)))
+            db.executemany("INSERT INTO chunk (series, last_ns, payload) VALUES (?, ?, ?)", rows)
             while (used_bytes := _used_bytes(db)) > self._max_bytes:
                 first, last = db.execute("SELECT min(id), max(id) FROM chunk").fetchone()
                 if first is None:
@@ -235,9 +239,10 @@ def _used_bytes(db: sqlite3.Connection) -> int:
 def _pack(records: list[Record]) -> bytes:
     """Return the stored form of these records, without any that has none (an integer beyond 64 bit, a foreign object)."""
     try:
-        return _encoder.encode(records)
+        packed = _encoder.encode(records)
     except (TypeError, ValueError, OverflowError, RecursionError):
-        return _encoder.encode([record for record in records if _has_form(record)])
+        packed = _encoder.encode([record for record in records if _has_form(record)])
+    return packed if len(packed) < _WORTH_COMPRESSING else zlib.compress(packed, 1)
 
 
 def _has_form(record: Record) -> bool:
@@ -251,6 +256,6 @@ def _has_form(record: Record) -> bool:
 def _unpack(payload: bytes) -> list[Record]:
     """Return the records of a stored chunk; none when it was damaged."""
     try:
-        return _decoder.decode(zlib.decompress(payload))
+        return _decoder.decode(zlib.decompress(payload) if payload[:1] == _ZLIB else payload)
     except (msgspec.DecodeError, zlib.error, TypeError, ValueError):
         return []

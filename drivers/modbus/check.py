@@ -68,6 +68,11 @@ def check(link: Link, unit: ModbusUnit, points: dict[str, ModbusPoint]) -> Itera
         )
     if bus and unit.unit > 247:
         yield Finding(f"unit {unit.unit} does not exist on a bus; units are numbered 1 to 247", key="unit")
+    if unit.waveform is not None and points:
+        words = (
+            "a machine has either points or a waveform; give the points a machine of their own with the same 'connect' and 'unit'"
+        )
+        yield Finding(words, key="waveform")
     for name, point in points.items():
         if not point.at.bits and point.width > unit.max_registers:
             need = f"takes {point.width} registers, but max_registers allows {unit.max_registers} per request"

@@ -7,20 +7,24 @@ import contextlib
 import importlib
 from collections.abc import AsyncIterator, Callable
 
+from msgspec.structs import replace
+
 from drivers.modbus.address import TABLES
 from drivers.modbus.cost import Cost
 from drivers.modbus.errors import OF_THE_UNIT, Refusal
 from drivers.modbus.exchange import Counters, Exchange
+from drivers.modbus.memory import memory_of
 from drivers.modbus.ports import unstable
 from drivers.modbus.quirks import Turn
 from drivers.modbus.reader import Reader
 from drivers.modbus.request import Request
 from drivers.modbus.spec import ModbusLink
+from drivers.modbus.stream import blocks
 from drivers.modbus.times import ResponseTimes
 from gateway.clock import Clock
 from gateway.config.spec import Link
-from gateway.driver import LinkError
-from gateway.model import PointTable, Scan
+from gateway.driver import DeviceError, LinkError
+from gateway.model import Block, PointTable, Reason, Scan
 
 
 class ModbusDriver:
@@ -32,6 +36,7 @@ class ModbusDriver:
         self._options: ModbusLink = link.options
         self._exchange: Exchange | None = None
         self._opened = False
+        self._of_line: tuple[str, ...] = ()
         self._turn: Turn | None = None
         self._reading = 0
         self._opening = asyncio.Lock()
@@ -48,7 +53,7 @@ class ModbusDriver:
     @property
     def warnings(self) -> list[str]:
         """What stays wrong: unsafe or unstable settings of the line, points the units refuse, counters that were reset."""
-        found = list(self._exchange.warnings) if self._exchange else []
+        found = list(self._of_line)
         if word := unstable(self._link.address, self._link.scheme):
             found.append(word)
         for reader in list(self._readers.values()):
@@ -84,7 +89,7 @@ class ModbusDriver:
             exchange.close()
             self._turn.give()
             raise
-        self._exchange, self._opened = exchange, True
+        self._exchange, self._opened, self._of_line = exchange, True, exchange.warnings
 
     async def read(self, table: PointTable) -> Scan:
         """Read all points of a table in as few requests as the unit allows; stamped when the last answer came.
@@ -96,7 +101,20 @@ class ModbusDriver:
             LinkError: the line is gone.
         """
         async with self._visit() as exchange:
-            return await self.reader(table).read(exchange, self._clock)
+            return await self.reader(table).read(exchange, self._clock, table)
+
+    async def stream(self, table: PointTable) -> AsyncIterator[Block]:
+        """Yield the waveforms of a machine that has `waveform:`.
+
+        Raises:
+            DeviceError: the unit did not answer, or the machine has no waveform.
+            LinkError: the line is gone.
+        """
+        if table.options.waveform is None:
+            words = f"{table.machine} has neither points nor a waveform, so there is nothing to read"
+            raise DeviceError(words, hint="write some under 'points:'", reason=Reason.NO_DATA)
+        async for block in blocks(table.options, table.machine, self._visit, self._clock):
+            yield block
 
     @contextlib.asynccontextmanager
     async def _visit(self) -> AsyncIterator[Exchange]:
@@ -114,9 +132,11 @@ class ModbusDriver:
                 await self._let_go()
 
     def reader(self, table: PointTable) -> Reader:
-        """Return the read plan of a table, made on first use."""
+        """Return the read plan of a table, made on first use. It does not keep the table, so it goes when the table goes."""
         if (reader := self._readers.get(table)) is None:
-            reader = self._readers[table] = Reader(table, cost=Cost.of(self._link), place=self._link.address)
+            cost, memory = Cost.of(self._link), memory_of(table)
+            reader = Reader(replace(table), cost=cost, place=self._link.address, memory=memory)
+            self._readers[table] = reader
         return reader
 
     def forget(self, table: PointTable) -> None:

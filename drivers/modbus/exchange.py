@@ -26,6 +26,10 @@ SILENT_LIMIT: Final = 3
 has answered on it before is among the silent ones; a single dead unit costs the others nothing."""
 
 
+BRIEFEST_S: Final = 0.0001
+"""Least response time that is kept: a pseudo terminal is faster than its baud says."""
+
+
 class Counters(Struct):
     """What has happened on a line since it was opened.
 
@@ -207,7 +211,7 @@ class Exchange(ABC):
         self.stamp = self._clock.stamp()
         self._end(flight)
         self._answered_units.add(flight.request.unit)
-        self.times.add(flight.request.unit, max(0.0, self._landed_at - flight.sent_at - flight.expected_s))
+        self.times.add(flight.request.unit, max(BRIEFEST_S, self._landed_at - flight.sent_at - flight.expected_s))
 
     def _fail(self, flight: Flight, error: DeviceError) -> None:
         """A request under way ends without a sound answer."""

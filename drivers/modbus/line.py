@@ -9,6 +9,7 @@ import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from pymodbus.transport import CommParams, CommType, ModbusProtocol
 
@@ -49,6 +50,7 @@ class Line(ModbusProtocol):
         self.on_frame: Tap | None = None
         super().__init__(_params(link), is_server=False)
         self.max_buffer_size = _LARGEST_CHUNK
+        self._stream = self.comm_params.comm_type in {CommType.TCP, CommType.TLS}
 
     @property
     def byte_s(self) -> float:
@@ -87,7 +89,17 @@ class Line(ModbusProtocol):
         """Send bytes; who watches the line sees them first."""
         if self.on_frame is not None:
             self.on_frame("tx", data, time.monotonic())
-        super().send(data, addr)
+        if self._stream and self.transport is not None:
+            cast("asyncio.WriteTransport", self.transport).write(data)
+        else:
+            super().send(data, addr)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of a TCP stream straight to the exchange; pymodbus's way copies them and walks through its log first."""
+        if self._stream:
+            self.callback_data(data)
+        else:
+            super().data_received(data)
 
     def callback_connected(self) -> None:
         """Take note that the transport is there; `open` has been waiting for it."""

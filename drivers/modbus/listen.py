@@ -110,7 +110,7 @@ async def listen(ear: Ear, bauds: Sequence[int], seconds: float) -> Overheard:
     A byte also shows at a wrong speed, so one speed is enough to hear whether there is anybody; the others are tried only then.
     """
     overheard = Overheard()
-    for number, baud in enumerate(bauds):
+    for baud in bauds:
         if not ear.tune(baud):
             continue
         data = await ear.hear(seconds)
@@ -119,6 +119,6 @@ async def listen(ear: Ear, bauds: Sequence[int], seconds: float) -> Overheard:
         if frames := frames_in(data):
             overheard.frames, overheard.baud = frames, baud
             break
-        if number == 0 and overheard.count <= FEW:
+        if overheard.count <= FEW:
             break
     return overheard

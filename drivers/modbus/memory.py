@@ -11,10 +11,20 @@ from gateway.model import PointTable
 
 
 class Memory(Struct):
-    """Rows the unit refuses (and when they are asked again), addresses no request may reach across, totals of counters."""
+    """What was learned.
+
+    Attributes:
+        unknown: rows the unit refuses, and when they are asked for again.
+        cuts: (function code, wire address) that no request may reach across.
+        absent: function codes the unit does not have.
+        too_long: a number of items the unit refused because they were too many, and one it handed out; None: it never did.
+        totals: totals of counters by row.
+    """
 
     unknown: dict[int, float] = field(default_factory=dict)
     cuts: set[tuple[int, int]] = field(default_factory=set)
+    absent: set[int] = field(default_factory=set)
+    too_long: tuple[int, int] | None = None
     totals: dict[int, Total] = field(default_factory=dict)
 
 

@@ -30,6 +30,9 @@ _FINE: Final = 1 << 20
 """More than there can be requests in a plan, so that their number decides only between plans of the same cost."""
 
 
+_MOST_SHARED: Final = 8
+
+
 class Span(Struct, frozen=True, gc=False):
     """Where the point in row `row` of the table stands: wire addresses `start` to `end` (exclusive) of a function code."""
 
@@ -37,6 +40,10 @@ class Span(Struct, frozen=True, gc=False):
     function: int
     start: int
     end: int
+
+
+_SHARED: dict[tuple[int, ...], tuple[tuple[ModbusPoint, ...], list[Span]]] = {}
+"""Spans by identity of the points, which are kept so that no other can take their place."""
 
 
 class Block(Struct, frozen=True):
@@ -80,8 +87,15 @@ class Limits(Struct, frozen=True):
 
 
 def spans(points: Iterable[ModbusPoint]) -> list[Span]:
-    """Return where each point stands."""
-    return [Span(row, TABLES[point.at.table].function, point.at.wire, point.end) for row, point in enumerate(points)]
+    """Return where each point stands; tables of the very same points, as machines of one profile have, share the spans."""
+    points = tuple(points)
+    key = tuple(map(id, points))
+    if (known := _SHARED.get(key)) is None:
+        found = [Span(row, TABLES[point.at.table].function, point.at.wire, point.end) for row, point in enumerate(points)]
+        while len(_SHARED) >= _MOST_SHARED:
+            del _SHARED[next(iter(_SHARED))]
+        known = _SHARED[key] = points, found
+    return known[1]
 
 
 def plan(unit: int, wanted: Iterable[Span], limits: Limits, cuts: Collection[tuple[int, int]] = ()) -> list[Block]:

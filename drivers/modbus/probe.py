@@ -120,6 +120,7 @@ class RtuProbe(Probe):
 
     def __init__(self, wire: Wire, timeout: float, pause: float) -> None:
         super().__init__(wire, timeout, pause)
+        self.evidence.serial = True  # behind a serial server there are wires, too
         self._asked: set[int] = set()
         self._last = b""
 

@@ -14,10 +14,11 @@ from drivers.modbus.address import Address
 from drivers.modbus.cost import SERIAL, TCP, Cost
 from drivers.modbus.decode import BlockDecoder
 from drivers.modbus.derive import Derivation
-from drivers.modbus.errors import ABOUT_ADDRESSES, BUSY, ILLEGAL_FUNCTION, OF_THE_UNIT, Damaged, NoAnswer, Refusal
+from drivers.modbus.errors import ABOUT_ADDRESSES, BUSY, ILLEGAL_FUNCTION, ILLEGAL_VALUE, OF_THE_UNIT, Damaged, NoAnswer, Refusal
 from drivers.modbus.exchange import Exchange
-from drivers.modbus.memory import memory_of
+from drivers.modbus.memory import Memory, memory_of
 from drivers.modbus.plan import Block, Limits, block, halves, one_each, plan, spans
+from drivers.modbus.request import FUNCTIONS
 from drivers.modbus.spec import ModbusPoint, ModbusUnit
 from gateway.clock import Clock
 from gateway.driver import DeviceError
@@ -59,8 +60,16 @@ class _Round(Struct):
 class Reader:
     """The read plan of one table, with what was learned about the unit: addresses it does not know, gaps it does not allow."""
 
-    def __init__(self, table: PointTable, *, serial: bool = False, cost: Cost | None = None, place: str = "") -> None:
-        """Make the plan; `place` is how the line is called in messages.
+    def __init__(
+        self,
+        table: PointTable,
+        *,
+        serial: bool = False,
+        cost: Cost | None = None,
+        place: str = "",
+        memory: Memory | None = None,
+    ) -> None:
+        """Make the plan; `place` is how the line is called in messages, `memory` what is already known about the unit.
 
         Behind the columns of the table stand, during a scan, those of the scale factors that points read from registers.
         """
@@ -72,7 +81,7 @@ class Reader:
         self._limits = Limits.of(unit, cost or (SERIAL if serial else TCP))
         self._points, factors = _with_factors(table.specs, unit)
         self._spans = spans(self._points)
-        self._memory = memory_of(table)
+        self._memory = memory or memory_of(table)
         self._unknown = self._memory.unknown
         self._cuts = self._memory.cuts
         self._derivation = Derivation(table.specs, factors, self._memory)
@@ -92,14 +101,21 @@ class Reader:
 
     @property
     def warnings(self) -> list[str]:
-        """What stays wrong: points the unit refuses, counters that began anew."""
+        """What stays wrong: points and tables the unit refuses, requests it finds too long, counters that began anew."""
         found = []
-        if self._unknown:
-            refused = [f"{self._name(row)} ({self._points[row].at})" for row in sorted(self._unknown)]
-            more = f" and {len(refused) - NAMED} more" if len(refused) > NAMED else ""
+        who = f"{self.table.machine}: unit {self._unit.unit}"
+        for function in sorted(self._memory.absent):
+            table, rows = FUNCTIONS[function], [span.row for span in self._spans if span.function == function]
+            found.append(f"{who} does not have the table '{table}' (function {function}): {self._named(rows)}; is it another one?")
+        if self._memory.too_long is not None:
+            refused, most = self._memory.too_long
             found.append(
-                f"{self.table.machine}: unit {self._unit.unit} refuses {', '.join(refused[:NAMED])}{more}; compare with the manual "
-                f"(off by one, or another table?). Asked again every {RETRY_S:g} s"
+                f"{who} refuses to hand out {refused} registers at once, and hands out {most}; write max_registers: {most}"
+            )
+        if self._unknown:
+            found.append(
+                f"{who} refuses {self._named(sorted(self._unknown))}; compare with the manual (off by one, or another table?). "
+                f"Asked again every {RETRY_S:g} s"
             )
         for row, total in self._memory.totals.items():
             if total.last_reset is not None:
@@ -110,14 +126,14 @@ class Reader:
                 )
         return found
 
-    async def read(self, exchange: Exchange, clock: Clock) -> Scan:
-        """Read every point once.
+    async def read(self, exchange: Exchange, clock: Clock, table: PointTable | None = None) -> Scan:
+        """Read every point once; the Scan is one of `table` where that is given, which must be equal to that of the plan.
 
         Raises:
             DeviceError: the unit gave no sound answer at all, or said that it cannot answer now.
             LinkError: the line is gone.
         """
-        now = _Round(self._blank(exchange))
+        now = _Round(self._blank(exchange, table or self.table))
         for row in self._unknown:
             now.scan.reason[row] = Reason.NO_SUCH_ADDRESS
         for i, (part, decoder) in enumerate(self._parts):
@@ -142,9 +158,9 @@ class Reader:
         self._strip(now.scan)
         return now.scan
 
-    def _blank(self, exchange: Exchange) -> Scan:
-        scan = Scan.blank(self.table, exchange.stamp)
-        if more := len(self._points) - len(self.table):
+    def _blank(self, exchange: Exchange, table: PointTable) -> Scan:
+        scan = Scan.blank(table, exchange.stamp)
+        if more := len(self._points) - len(table):
             scan.values.extend([math.nan] * more)
             scan.quality.extend(bytes(more))
             scan.reason.extend([Reason.NO_DATA] * more)
@@ -171,29 +187,31 @@ class Reader:
         except Refusal as refusal:
             if refusal.code in ABOUT_ADDRESSES:
                 now.answered = True
-                await self._search(exchange, clock, now, part, refusal.reason)
+                await self._search(exchange, clock, now, part, refusal)
             elif refusal.code == ILLEGAL_FUNCTION:
                 now.answered = True
+                self._memory.absent.add(part.request.function)
                 now.mark(part.rows, refusal.reason)
             else:
                 raise
         else:
             now.answered = True
+            self._memory.absent.discard(part.request.function)
             decoder.decode(data, now.scan)
 
-    async def _search(self, exchange: Exchange, clock: Clock, now: _Round, refused: Block, reason: Reason) -> None:
+    async def _search(self, exchange: Exchange, clock: Clock, now: _Round, refused: Block, why: Refusal) -> None:
         """Halve a refused block until only the points that the unit really refuses are bad; remember what was found."""
         self._learned = True
         pieces = halves(refused)
         if pieces is None:
             for row in refused.rows:
-                now.scan.reason[row] = reason
+                now.scan.reason[row] = why.reason
                 self._unknown[row] = clock.monotonic() + RETRY_S
             return
         boundary = (refused.request.function, pieces[1].request.address)
         if now.searched + len(pieces) > SEARCH_LIMIT:
             self._cuts.add(boundary)
-            now.mark(refused.rows, reason)
+            now.mark(refused.rows, why.reason)
             return
         now.searched += len(pieces)
         refusals = 0
@@ -204,11 +222,14 @@ class Reader:
                 if refusal.code not in ABOUT_ADDRESSES:
                     raise
                 refusals += 1
-                await self._search(exchange, clock, now, piece, refusal.reason)
+                await self._search(exchange, clock, now, piece, refusal)
             else:
                 self._decoder(piece).decode(data, now.scan)
         if not refusals:  # each is fine alone: the unit refuses what lies between them, or so long a request
             self._cuts.add(boundary)
+            whole, handed_out = refused.request.count, max(piece.request.count for piece in pieces)
+            if why.code == ILLEGAL_VALUE and whole == sum(piece.request.count for piece in pieces):
+                self._memory.too_long = (whole, handed_out)
 
     async def _retry(self, exchange: Exchange, clock: Clock, now: _Round) -> None:
         """Ask again for points that were unknown; when one is back (the device was starting up), soon for the others too."""
@@ -245,6 +266,11 @@ class Reader:
 
     def _name(self, row: int) -> str:
         return self.table.names[row] if row < len(self.table) else "scale factor"
+
+    def _named(self, rows: Sequence[int]) -> str:
+        """Return the names and places of a few points."""
+        few = [f"{self._name(row)} ({self._points[row].at})" for row in rows[:NAMED]]
+        return ", ".join(few) + (f" and {len(rows) - NAMED} more" if len(rows) > NAMED else "")
 
     def _decoder(self, part: Block) -> BlockDecoder:
         return BlockDecoder(part, self._points, self._unit)

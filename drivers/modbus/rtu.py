@@ -89,8 +89,10 @@ class RtuExchange(Exchange):
             return
 
     async def _probe(self, request: Request, timeout: float) -> None:
-        probes = [request, *_probes(request)]
-        await self._send(next((probe for probe in probes if not self._clashes(probe)), request), timeout, is_probe=True)
+        step = 1 if request.function in REGISTER_FUNCTIONS else 8
+        longer = (Request(request.unit, request.function, request.address, request.count + i * step) for i in range(SHORT_PROBES))
+        free = (probe for probe in (*longer, *_probes(request)) if not self._clashes(probe))
+        await self._send(next(free, request), timeout, is_probe=True)
 
     async def _send(self, request: Request, timeout: float | None = None, *, is_probe: bool = False) -> bytes:
         await self._quiet(request.unit)

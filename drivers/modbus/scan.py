@@ -35,6 +35,9 @@ ASK_FROM: Final = 1000
 
 FOREIGN_LIMIT: Final = 2
 LOST_LIMIT: Final = 3
+"""Connections lost one after the other before a host is given up, and the same where something was found on it."""
+
+LOST_LIMIT_FOUND: Final = 12
 PATIENCE: Final = 4.0
 """How many times the timeout a unit gets that was heard answering too late."""
 
@@ -107,7 +110,7 @@ class Sweep:
         self.probe = probe
         self.report = report
         self._units = units
-        self._likely = units if chosen else units[:LIKELY]
+        self._likely = units if chosen and len(units) <= 2 * LIKELY else units[:LIKELY]
         self._observer = observer
         self._left = 0
         self._confirmed = False
@@ -158,6 +161,8 @@ class Sweep:
             reply = await self.probe.ask(unit, pdu)
         except LinkError:
             reply = await self._reopened()
+        if reply.pdu is not None:
+            self._losses = 0
         if planned:
             self._left -= 1
             self._observer.planned(self._left)
@@ -169,8 +174,11 @@ class Sweep:
     async def _reopened(self) -> Reply:
         """Some devices close the connection instead of refusing a request: that is no answer, and one goes on."""
         self._losses += 1
-        if not isinstance(self.probe, MbapProbe) or self._losses > LOST_LIMIT + len(self.report.found):
+        if not isinstance(self.probe, MbapProbe) or (self._losses > LOST_LIMIT and not self.report.found):
             raise
+        if self._losses > LOST_LIMIT_FOUND:
+            self.report.stopped = f"{self.probe.wire.place} closes the connection again and again; name its units with --units"
+            raise _Stopped
         await self.probe.open()
         return Reply()
 
@@ -207,7 +215,7 @@ class Sweep:
         """Report a unit that answered, with who it is and something that can be read from it."""
         if any(found.unit == unit for found in self.report.found):
             return
-        found = Found(unit=unit, settings=self._settings(), identity=Identity(), proof="it answered")
+        found = Found(unit=unit, settings=self._settings(), identity=Identity(), proof="an answer")
         self.report.found.append(found)
         self._proven(found, reply)
         tables = [("holding", _HOLDING), ("input", _INPUT)]
@@ -226,9 +234,9 @@ class Sweep:
         code = reply.exception
         if code is not None:
             words = _REFUSAL_WORDS.get(code, "a refusal is an answer")
-            found.proof = f"it answered function {function} with exception {code} ({words})"
+            found.proof = f"exception {code} to function {function} ({words})"
         else:
-            found.proof = f"it answered function {function}"
+            found.proof = f"an answer to function {function}"
 
     def _settings(self) -> Settings | None:
         return None
@@ -268,14 +276,18 @@ class BusSweep(Sweep):
             self.report.verdicts.append(verdict)
             self.report.refused = True
             return
+        for settings in tuple(self._candidates):
+            self._set(settings)
+        if not self._candidates and self.probe.wire.serial:
+            self.report.stopped = "the port can do none of these settings; choose others with --baud and --parity"
+            return
         searched = len(self._candidates) > 1
         if searched and not await self._search():
             return
-        if not searched and self._candidates and not self._set(self._candidates[0]):
-            return
+        if not searched and self._candidates:
+            self._set(self._candidates[0])
         # from here on only the line that works is judged; a search ends with one answer, of a unit or of a gateway for it
         self.probe.evidence = Evidence(
-            serial=self.probe.wire.serial,
             echoes=self.probe.evidence.echoes,
             requests=int(searched),
             answers=int(searched),
@@ -293,10 +305,8 @@ class BusSweep(Sweep):
         rounds = [(self._likely, (_HOLDING,)), (self._likely, (_INPUT, _IDENTIFY)), (unlikely, (_HOLDING,))]
         for units, requests in rounds:
             await self._plan(len(units) * len(requests) * len(self._candidates))
-            for settings in tuple(self._candidates):
-                if not self._set(settings):
-                    self._left -= len(units) * len(requests)
-                    continue
+            for settings in self._candidates:
+                self._set(settings)
                 self._asked = set()
                 for pdu in requests:
                     for unit in units:
@@ -307,14 +317,13 @@ class BusSweep(Sweep):
                             return True
         return False
 
-    def _set(self, settings: Settings) -> bool:
+    def _set(self, settings: Settings) -> None:
         if not self.probe.set(settings):
             self._candidates.remove(settings)
             self.report.notes.append(f"the port cannot do {settings}")
-            return False
-        self._now = settings
-        self._where = f"{settings} "
-        return True
+        else:
+            self._now = settings
+            self._where = f"{settings} "
 
     def _settings(self) -> Settings | None:
         return self._now

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from drivers.modbus.address import LAST_ADDRESS, Address
 from drivers.modbus.meaning import INTEGER_BITS, Counter, Range, Raw
+from drivers.modbus.waveform import Waveform
 from gateway.config.quantity import Duration
 from gateway.config.spec import PointSpec, Spec
 
@@ -133,6 +134,8 @@ class ModbusUnit(Spec, frozen=True, kw_only=True):
         Literal[0, 1],
         Meta(description="how the manual counts coils and discrete inputs: 1 (coil 1 is the first) or 0 (coil 1 is the second)"),
     ] = 1
+
+    waveform: Annotated[Waveform | None, Meta(description="a waveform in a range of registers, for `vibration:`")] = None
 
     def place(self, at: Address) -> Address:
         """Return the address as this unit counts it."""

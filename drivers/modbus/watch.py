@@ -28,10 +28,14 @@ VERBS: Final = {
 }
 """Function codes in words."""
 
+_WIRE: Final = "noise, wrong baud or parity, A and B swapped, or cut off"
+_SUSPECT: Final = {"mbap": "something else than Modbus TCP answers here", "rtu": _WIRE, "ascii": _WIRE}
 _EXCEPTION: Final = 0x80
 _MBAP: Final = 7
 _RTU_SHORTEST: Final = 5
 _REMEMBERED: Final = 64
+_LONGEST: Final = 600
+"""Bytes of the longest frame: 513 characters of ASCII, 260 elsewhere."""
 
 
 def framing_of(scheme: str) -> Framing:
@@ -52,7 +56,8 @@ class Seen(Struct, frozen=True):
         request: the request that it is, or answers.
         took_s: of an answer: seconds since its request.
         code: of an exception: its number.
-        hint: what to do about an exception.
+        hint: what to do about an exception or an echo.
+        echo: these are the bytes that were just sent: the adapter hears itself.
     """
 
     at_s: float
@@ -63,6 +68,7 @@ class Seen(Struct, frozen=True):
     took_s: float | None = None
     code: int | None = None
     hint: str = ""
+    echo: bool = False
 
 
 class Register(Struct, frozen=True, gc=False):
@@ -90,12 +96,13 @@ class Watch:
         self._buffer = b""
         self._asked: deque[_Asked] = deque(maxlen=_REMEMBERED)
         self._at_s = 0.0
+        self._sent_last = b""
 
     def __call__(self, direction: str, data: bytes, at_s: float) -> None:
         """Take one piece; it is made for `Line.on_frame`."""
         if direction == "tx":
             self.flush()
-            self._at_s = at_s
+            self._at_s, self._sent_last = at_s, data
             self._sent(data)
             return
         self._at_s = at_s
@@ -103,12 +110,15 @@ class Watch:
         while (length := self._length()) and length <= len(self._buffer):
             frame, self._buffer = self._buffer[:length], self._buffer[length:]
             self._came(frame)
+        if len(self._buffer) > 2 * _LONGEST:  # noise without end: no frame can begin so far back
+            noise, self._buffer = self._buffer[:-_LONGEST], self._buffer[-_LONGEST:]
+            self._came(noise)
 
     def flush(self) -> None:
         """Nothing more will come: what is left over is no whole frame."""
         if self._buffer:
             rest, self._buffer = self._buffer, b""
-            self._note("rx", rest, f"{len(rest)} bytes that are no sound frame: {self._suspect(rest)}")
+            self._came(rest)
 
     def clear(self) -> None:
         """Forget what was seen; requests still waiting for their answer are remembered."""
@@ -143,9 +153,12 @@ class Watch:
         self._note("tx", data, f"FC{function} read {asked.request}", asked)
 
     def _came(self, frame: bytes) -> None:
+        if frame == self._sent_last:
+            self._note("rx", frame, "echo: the adapter hears what it sends", hint="set echo: true on the connection", echo=True)
+            return
         parts = _parts(self._framing, frame)
         if parts is None or not parts[2]:
-            self._note("rx", frame, f"{len(frame)} bytes that are no sound frame: {self._suspect(frame)}")
+            self._note("rx", frame, f"{len(frame)} bytes that are no sound frame: {_SUSPECT[self._framing]}")
             return
         tid, unit, pdu = parts
         function = pdu[0] & ~_EXCEPTION
@@ -191,13 +204,6 @@ class Watch:
                 return skip or length  # noise before it is told by itself
         return 0
 
-    def _suspect(self, raw: bytes) -> str:
-        if self._framing == "mbap":
-            return "something else than Modbus TCP answers here"
-        if self._asked and raw == _frame_of(self._asked[-1].request):
-            return "the echo of the request (set echo: true)"
-        return "noise, wrong baud or parity, A and B swapped, or cut off"
-
 
 def _parts(framing: Framing, frame: bytes) -> tuple[int, int, bytes] | None:
     """Return transaction id (0 where there is none), unit and PDU of a frame, None when it is no sound one."""
@@ -219,8 +225,3 @@ def _rtu_length(data: bytes) -> int:
     if len(data) < _RTU_SHORTEST:
         return 0
     return _RTU_SHORTEST if data[1] & _EXCEPTION else data[2] + _RTU_SHORTEST
-
-
-def _frame_of(request: Request) -> bytes:
-    body = bytes([request.unit]) + request.pdu
-    return body + struct.pack("<H", crc16(body))

@@ -2,52 +2,71 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct
 
+from gateway.cli.run import data_folder
 from gateway.config.spec import Link
 from gateway.control import NotRunning, request
 
 _ASK_S: Final = 3.0
 
 
-class Held(Struct, frozen=True):
-    """A connection that the running gateway holds: why it must not be opened twice, by which machines, and their latest values."""
-
-    why: str
-    machines: list[str]
-    latest: dict[str, dict[str, Any]]
-    exclusive: bool
-
-    @property
-    def sentence(self) -> str:
-        """What the technician reads."""
-        return f"the running gateway reads {', '.join(self.machines)} on this connection; {self.why}"
-
+SERVICE_DATA: Final = Path("/var/lib/retrofit-gateway")
+"""Data folder of the gateway that the service manager runs, see systemd/retrofit-gateway.service."""
 
 CURE: Final = "to read it directly, stop the gateway first: sudo systemctl stop retrofit-gateway"
 
 
-def held(folder: Path, link: Link) -> Held | None:
-    """Ask the gateway that runs on a data folder whether it uses this connection; None when it does not, or none runs."""
-    try:
-        status = request(folder, "status", timeout_s=_ASK_S)
-    except NotRunning:
-        return None
-    machines = status.get("machines", {})
-    users = {name: machine for name, machine in machines.items() if _same(machine.get("connection", ""), link)}
-    if not users:
-        return None
-    latest = {name: machine.get("latest", {}) for name, machine in users.items()}
+class Held(Struct, frozen=True):
+    """What the running gateway does with a connection.
+
+    Attributes:
+        sentence: what the technician reads.
+        latest: the latest values of each machine on it, as the status has them.
+        exclusive: whether it must not be opened a second time.
+    """
+
+    sentence: str
+    latest: dict[str, dict[str, Any]]
+    exclusive: bool
+
+
+def folders(args: argparse.Namespace) -> list[Path]:
+    """Return the data folders in which a running gateway may be found: the one that is named, else also that of the service."""
+    named = data_folder(args)
+    return [named] if args.data is not None else [named, SERVICE_DATA]
+
+
+def held(places: Iterable[Path], link: Link) -> Held | None:
+    """Ask the gateways that run on these data folders whether they use this connection; None when none does."""
+    doubt: Held | None = None
+    for folder in places:
+        try:
+            status = request(folder, "status", timeout_s=_ASK_S)
+        except NotRunning as error:
+            if isinstance(error.__cause__, PermissionError):
+                doubt = Held(f"a gateway may be running, but it could not be asked: {error}", {}, exclusive=False)
+            continue
+        users = {name: one for name, one in status.get("machines", {}).items() if _same(one.get("connection", ""), link)}
+        if users:
+            return _held(users, link)
+    return doubt
+
+
+def _held(users: dict[str, Any], link: Link) -> Held:
     if link.address.startswith("/") and link.scheme != "replay":
-        why = "a serial port has one reader only, two would disturb each other"
-        return Held(why, list(users), latest, exclusive=True)
-    if getattr(link.options, "one_connection", False):
-        why = "this device takes one connection only, a second one would throw the gateway out"
-        return Held(why, list(users), latest, exclusive=True)
-    return Held("a second connection is opened beside it", list(users), latest, exclusive=False)
+        why, exclusive = "a serial port has one reader only, two would disturb each other", True
+    elif getattr(link.options, "one_connection", False):
+        why, exclusive = "this device takes one connection only, a second one would throw the gateway out", True
+    else:
+        why, exclusive = "a second connection is opened beside it", False
+    sentence = f"the running gateway reads {', '.join(users)} on this connection; {why}"
+    return Held(sentence, {name: machine.get("latest", {}) for name, machine in users.items()}, exclusive)
 
 
 def _same(connection: str, link: Link) -> bool:

@@ -38,7 +38,7 @@ class Wanted(Struct, frozen=True):
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare mbpoll's flags."""
     add = parser.add_argument
-    add("device", metavar="DEVICE|HOST", help="serial port (/dev/ttyUSB0), or host name or address")
+    add("device", metavar="DEVICE|HOST", nargs="?", help="serial port (/dev/ttyUSB0), or host name or address")
     add("values", metavar="VALUE", nargs="*", help=argparse.SUPPRESS)
     add("-m", dest="mode", choices=("rtu", "tcp", "ascii"), help="mode (default: rtu for a device that begins with /, else tcp)")
     add("-a", dest="units", metavar="LIST", default="1", help="unit numbers: 1, 1,3 or 1:10 (default 1)")
@@ -106,6 +106,8 @@ def wanted(args: argparse.Namespace) -> Wanted:
 
 
 def _refuse(args: argparse.Namespace) -> None:
+    if args.device is None:
+        raise Usage("which device? name a serial port (/dev/ttyUSB0) or a host; see gateway poll --help")
     if args.values:
         raise Usage(
             f"{' '.join(args.values)}: this gateway only reads, it writes nothing to a machine; leave the values out"

@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from drivers.modbus.scan import Found
+from gateway.cli._scan_profiles import profile_for
 
 _LINE_EVERY_S = 10.0
 _SETTLED = 5
@@ -72,7 +73,9 @@ class Screen:
     def found(self, found: Found) -> None:
         """A unit was found."""
         at = f" at {found.settings}" if found.settings else ""
-        self.say(f"● unit {found.unit}{at}: {found.identity.words or f'says no name; {found.proof}'}")
+        profile = profile_for(found.identity)
+        fits = f" → {profile}" if profile else ""
+        self.say(f"● unit {found.unit}{at}: {found.identity.words or f'no name; {found.proof}'}{fits}")
 
     def stage(self, words: str, left: int = 0) -> None:
         """Something else than asking units goes on, with so many steps left."""

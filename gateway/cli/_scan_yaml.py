@@ -12,7 +12,7 @@ from msgspec import Struct
 from drivers.modbus.scan import Found
 
 _NAME_LENGTH = 24
-_COMMENT_LENGTH = 80
+_COMMENT_LENGTH = 72
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -50,7 +50,7 @@ def items_of(place: Place, found: Sequence[Found], profiles: Sequence[str]) -> l
                 name=f"{stem}-{unit.unit}",
                 unit=unit.unit,
                 profile=profile,
-                comment=identity.words or f"does not say what it is; {unit.proof}",
+                comment=identity.words or f"says no name; {unit.proof}",
                 point=unit.at or "",
                 value=unit.value,
             )
@@ -68,8 +68,8 @@ def site_yaml(items: Sequence[Item]) -> str:
     if not items:
         return ""
     lines = [
-        "# Found by gateway scan. Give site, gateway and machines their names; a '#' explains.",
-        "# gateway check FILE   finds every mistake       gateway run FILE   runs it",
+        "# Found by gateway scan. Give site, gateway and machines names of your own.",
+        "# Then: gateway check FILE finds every mistake, gateway run FILE runs it.",
         "site: my-shop",
         "gateway: gateway-1",
     ]
@@ -77,29 +77,37 @@ def site_yaml(items: Sequence[Item]) -> str:
     buses = {place: f"line-{i}" for i, place in enumerate(shared, 1)}
     if buses:
         lines += ["connections:", *(f"  {name}: {{url: {json.dumps(_url(place))}}}" for place, name in buses.items())]
-    lines.append("machines:")
+    # a machine without a unit is an OPC UA server: how it is to be trusted is for its owner to say, so it is only proposed
+    lines.append("machines:" if any(item.unit is not None for item in items) else "machines: []")
     names: set[str] = set()
     for item in items:
-        lines += _machine(item, _unique(item.name, names), buses.get(item.place))
+        machine = _machine(item, _unique(item.name, names), buses.get(item.place))
+        lines += machine if item.unit is not None else [f"  # {line[2:]}" if line[2:3] != "#" else line for line in machine]
     return "\n".join(lines) + "\n"
 
 
 def _machine(item: Item, name: str, bus: str | None) -> list[str]:
     comment = " ".join("".join(c if c.isprintable() else " " for c in item.comment).split())
     comment = comment if len(comment) <= _COMMENT_LENGTH else f"{comment[:_COMMENT_LENGTH]}…"
-    lines = [f"  - name: {name}" + (f"   # {comment}" if comment else "")]
+    lines = [f"  # {comment}"] if comment else []
+    lines.append(f"  - name: {name}")
     lines.append(f"    connect: {bus or json.dumps(_url(item.place), ensure_ascii=False)}")
-    if item.unit is not None:
+    if item.unit is None:
+        lines += ["    security: Aes256Sha256RsaPss   # see drivers/opcua/README.md"]
+    else:
         lines.append(f"    unit: {item.unit}")
     if item.profile:
         lines.append(f"    profile: {item.profile}")
     elif item.point:
         lines += [
-            "    points:   # from the manual; this one only proves that the unit can be read",
-            f"      first: {{at: {item.point}}}   # was {item.value}",
+            f"    points:   # from the manual; this one only shows that it can be read: {item.value}",
+            f"      first: {{at: {item.point}}}",
         ]
     elif item.unit is not None:
-        lines.append("    # points: {oil_temp: {at: holding 40017, type: int16, scale: 0.1, unit: °C}}   from the manual")
+        lines += [
+            "    # points: from the manual, such as",
+            "    #   oil_temp: {at: holding 40017, type: int16, scale: 0.1, unit: °C}",
+        ]
     return lines
 
 

@@ -78,11 +78,15 @@ def site_path(named: str | None) -> Path:
         if words := trouble(named):
             raise Usage(words)
         return Path(named)
-    wanted = [Path("site.yaml"), *([Path(os.environ["GATEWAY_SITE"])] if os.environ.get("GATEWAY_SITE") else []), _SYSTEM]
-    for path in wanted:
-        if path.is_file():
-            return path
-    raise Usage(f"no site file was named and none found; looked for {', '.join(str(path) for path in wanted)}")
+    if (here := Path("site.yaml")).is_file():
+        return here
+    if meant := os.environ.get("GATEWAY_SITE"):
+        if not Path(meant).is_file():
+            raise Usage(f"$GATEWAY_SITE names {meant}, which does not exist")
+        return Path(meant)
+    if _SYSTEM.is_file():
+        return _SYSTEM
+    raise Usage(f"no site file was named and none found; looked for {PLACES}")
 
 
 def load(path: Path) -> Config:

@@ -71,6 +71,8 @@ async def find(machine: Machine, path: Path, args: argparse.Namespace) -> int:
     else:
         for text in explain(at, registers, shown, found, line):
             print(wrapped(text, width))
+        if already := there_already(machine, at):
+            print(wrapped(f"! {already}", width))
     if not found:
         return 1
     return _write(path, machine, args, line, found, shown) if args.write else 0
@@ -131,8 +133,29 @@ def explain(at: Address, registers: dict[int, bytes], shown: Shown, found: list[
         lines.append(f"! {kinds} {verb} the same now; they part when the value becomes negative or large")
     if shown.weak:
         lines.append(f"! {shown.weak}")
+    elif rivals := rivals_of(found):
+        fit = "fits" if len(rivals) == 1 else "fit"
+        lines.append(f"! {len(rivals)} more {fit} as well; read again when the display has moved: what is wrong drops out")
     lines += ["", "the line for 'points:' in site.yaml:", f"  {line}"]
     return lines
+
+
+def rivals_of(found: list[Guess]) -> list[Guess]:
+    """Return the readings that fit as well as the best one, stand at the same place, and yet mean something else."""
+    best = found[0]
+    same = [best, *alike(best, found)]
+    return [one for one in found if one.fit is best.fit and one.shift == best.shift and one not in same]
+
+
+def there_already(machine: Machine, at: Address) -> str:
+    """Return which points of the machine hold this register, in words, "" when none does."""
+    unit = machine.options
+    names = [
+        name
+        for name, spec in machine.points.items()
+        if (where := unit.place(spec.at)).table == at.table and where.wire <= at.wire < where.wire + spec.width
+    ]
+    return f"{', '.join(names)} of {machine.name} already read{'s' if len(names) == 1 else ''} this register" if names else ""
 
 
 def words_of(one: Guess, at: Address) -> str:
@@ -157,7 +180,8 @@ def point_line(name: str, at: Address, best: Guess, unit: str) -> str:
     if best.scale != 1:
         keys.append(f"scale: {best.scale:g}")
     if unit:
-        keys.append(f"unit: {unit}" if re.fullmatch(r"[\w°µ²³/·]+", unit) else f"unit: {json.dumps(unit, ensure_ascii=False)}")
+        plain = re.fullmatch(r"[^\W\d_][\w°²³/·]*|°[A-Za-z]+", unit) and unit.lower() not in {"null", "true", "false"}
+        keys.append(f"unit: {unit if plain else json.dumps(unit, ensure_ascii=False)}")
     return f"{name}: {{{', '.join(keys)}}}"
 
 

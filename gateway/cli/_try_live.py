@@ -51,7 +51,8 @@ class Screen:
         if not self._json:
             changed = sum(tally.changes > 0 for tally in self._tallies.values())
             lost = f", {self._failed} of them without an answer" if self._failed else ""
-            print(f"{self._rounds} reads{lost}; {changed} of {len(self._tallies)} points changed", file=self._out, flush=True)
+            points = f"; {changed} of {len(self._tallies)} points changed" if self._tallies else ""
+            print(f"{self._rounds} reads{lost}{points}", file=self._out, flush=True)
 
     def _lines(self, machine: Machine, attempt: Attempt) -> list[str]:
         size = shutil.get_terminal_size()
@@ -64,6 +65,7 @@ class Screen:
         else:
             rows: list[Row] = attempt.rows
             lines += [*show.live_table(rows, self._tallies, size.columns), show.summary(attempt)]
+            lines += [wrapped(f"! {sentence}", size.columns) for sentence in attempt.line]
         lines = "\n".join(lines).split("\n")
         if self._live and len(lines) >= size.lines:
             hidden = len(lines) - size.lines + 2

@@ -9,8 +9,12 @@ from array import array
 from typing import Any, Final
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from drivers.modbus.address import Address
+from drivers.modbus.errors import OF_A_GATEWAY
+from drivers.modbus.spec import BUS_SCHEMES
+from drivers.modbus.verdict import evidence_of, verdicts
 from drivers.modbus.watch import Seen, Watch, framing_of
 from gateway import driver as drivers
 from gateway.clock import Clock
@@ -56,7 +60,7 @@ class Row(Struct, frozen=True):
 
 
 class Wave(Struct, frozen=True):
-    """What came of a waveform in about a second."""
+    """What came of a waveform in a second, or one whole waveform out of registers."""
 
     rate_hz: float
     samples: int
@@ -67,7 +71,10 @@ class Wave(Struct, frozen=True):
 
 
 class Attempt(Struct):
-    """What one round brought; `error` and `hint` tell why it brought nothing, `reached` whether the machine answered at all."""
+    """What one round brought; `error` and `hint` tell why it brought nothing, `reached` whether the machine answered at all.
+
+    `line` says what is wrong with the bus itself, from all rounds so far.
+    """
 
     rows: list[Row] = field(default_factory=list)
     wave: Wave | None = None
@@ -78,6 +85,7 @@ class Attempt(Struct):
     requests: int = 0
     frames: list[Seen] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    line: list[str] = field(default_factory=list)
 
     @property
     def code(self) -> int:
@@ -105,6 +113,7 @@ class Session:
         self.scan: Scan | None = None
         self._clock = Clock()
         self._driver: Driver | None = None
+        self._echoes = 0
 
     async def round(self) -> Attempt:
         """Read everything once; never raises DeviceError."""
@@ -118,7 +127,7 @@ class Session:
                 self.scan = await driver.read(self.table)
                 attempt.rows = self._rows(self.scan, attempt, (time.monotonic() - begun) * 1e3)
             elif isinstance(driver, Streams):
-                attempt.wave = await _wave(driver, self.table)
+                attempt.wave = await _wave(driver, self.table, whole=self.machine.link.scheme.startswith("modbus"))
             else:
                 attempt.error, attempt.hint = "this machine has no points", "write some under 'points:'"
         except DeviceError as error:
@@ -131,7 +140,17 @@ class Session:
         attempt.frames = list(self.watch.seen)
         attempt.requests = sum(frame.direction == "tx" for frame in attempt.frames)
         attempt.warnings = list(getattr(self._driver, "warnings", ()))
+        attempt.line = self._line(attempt.frames)
         return attempt
+
+    def _line(self, frames: list[Seen]) -> list[str]:
+        """Return what the counters say about a bus; silence is left to the error, which knows more."""
+        self._echoes += sum(frame.echo for frame in frames)
+        counters = getattr(self._driver, "counters", None)
+        if counters is None or self.machine.link.scheme not in BUS_SCHEMES:
+            return []
+        evidence = replace(evidence_of(counters), echoes=self._echoes)
+        return [str(verdict) for verdict in verdicts(evidence) if verdict.code not in {"good", "silent"}]
 
     @property
     def connected(self) -> bool:
@@ -167,6 +186,9 @@ class Session:
             reading = readings.get(name)
             quality = reading.quality if reading else Quality(scan.quality[i])
             reason = reading.reason if reading else Reason(scan.reason[i])
+            words, hint = reason.words, HINTS.get(reason, "") if quality is not Quality.GOOD else ""
+            if quality is Quality.BAD and (refused := self._refusal(spec)):
+                words, hint = f"{words} (exception {refused.code})", refused.hint or hint
             rows.append(
                 Row(
                     name,
@@ -177,8 +199,8 @@ class Session:
                     spec.unit,
                     round(took_ms if ms is None and not hasattr(spec, "at") else ms or 0.0, 2) or None,
                     quality.word,
-                    reason.words,
-                    HINTS.get(reason, "") if quality is not Quality.GOOD else "",
+                    words,
+                    hint,
                 )
             )
         return rows
@@ -196,6 +218,17 @@ class Session:
             return " ".join(str(bit) for bit in data), took_s * 1e3
         return data.hex(" ", 2).upper(), took_s * 1e3
 
+    def _refusal(self, spec: Any) -> Seen | None:
+        """Return the exception with which the unit refused a Modbus point in this round, the narrowest request last."""
+        at, unit = self._at(spec), getattr(self.table.options, "unit", None)
+        for frame in reversed(self.watch.seen):
+            ask = frame.request
+            if at is None or frame.code is None or ask is None or (ask.unit, ask.function) != (unit, at.function):
+                continue
+            if ask.address <= at.wire and at.wire + spec.width <= ask.address + ask.count:
+                return frame
+        return None
+
     def _at(self, spec: Any) -> Address | None:
         """Return where a Modbus point really stands, None for other drivers."""
         at, place = getattr(spec, "at", None), getattr(self.table.options, "place", None)
@@ -206,8 +239,8 @@ class Session:
 
 
 def _answered(watch: Watch) -> bool:
-    """Say whether the machine answered anything at all, an exception included."""
-    return any(frame.direction == "rx" and frame.request is not None for frame in watch.seen)
+    """Say whether the machine itself answered anything; an exception counts, but not that of a Modbus gateway in its place."""
+    return any(frame.direction == "rx" and frame.request is not None and frame.code not in OF_A_GATEWAY for frame in watch.seen)
 
 
 def _address(spec: Any, at: Address | None) -> tuple[str, str]:
@@ -217,8 +250,8 @@ def _address(spec: Any, at: Address | None) -> tuple[str, str]:
     return str(getattr(spec, "node", None) or getattr(spec, "path", None) or ""), ""
 
 
-async def _wave(driver: Streams, table: PointTable) -> Wave:
-    """Take a second of a waveform.
+async def _wave(driver: Streams, table: PointTable, *, whole: bool) -> Wave:
+    """Take a second of a waveform, or, where each Block is a `whole` one by itself (out of registers), one Block.
 
     Raises:
         DeviceError: it did not come.
@@ -232,15 +265,16 @@ async def _wave(driver: Streams, table: PointTable) -> Wave:
                 async for block in stream:
                     last = block
                     samples.extend(block.samples)
-                    if len(samples) >= WAVEFORM_S * block.rate_hz:
+                    if whole or len(samples) >= WAVEFORM_S * block.rate_hz:
                         break
             finally:
                 if close := getattr(stream, "aclose", None):
                     await close()
     except TimeoutError:
-        raise DeviceError(f"no second of samples came within {WAVEFORM_LIMIT_S:g} s", hint="is the sensor running?") from None
+        raise DeviceError(f"no waveform came within {WAVEFORM_LIMIT_S:g} s", hint="is the sensor measuring?") from None
     if last is None:
         raise DeviceError("not a single sample came", hint="is the recording empty, the sensor switched on?")
-    samples = samples[: max(1, math.ceil(WAVEFORM_S * last.rate_hz))]
+    if not whole:
+        samples = samples[: max(1, math.ceil(WAVEFORM_S * last.rate_hz))]
     rms = math.sqrt(math.fsum(x * x for x in samples) / len(samples))
     return Wave(last.rate_hz, len(samples), min(samples), max(samples), rms, last.unit)

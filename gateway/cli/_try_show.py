@@ -122,7 +122,7 @@ def report(attempt: Attempt, width: int) -> list[str]:
         lines += [f"  min {wave.low:.5g}{unit}   max {wave.high:.5g}{unit}   RMS {wave.rms:.5g}{unit}", ""]
     told = [row.point for row in attempt.rows if row.reason]
     fresh = [warning for warning in attempt.warnings if not any(point in warning.split() for point in told)]
-    lines += [wrapped(f"! {warning}", width) for warning in fresh]
+    lines += [wrapped(f"! {sentence}", width) for sentence in [*attempt.line, *fresh]]
     if not attempt.error:
         lines.append(summary(attempt))
     return lines
@@ -134,7 +134,7 @@ def as_json(attempt: Attempt) -> dict[str, Any]:
         {"at_s": frame.at_s, "direction": frame.direction, "hex": frame.raw.hex(), "words": frame.words, "hint": frame.hint}
         for frame in attempt.frames
     ]
-    rows = [to_builtins(row) | {"value": row.value.hex() if isinstance(row.value, bytes) else row.value} for row in attempt.rows]
+    rows = [to_builtins(row) | {"value": _plain(row.value)} for row in attempt.rows]
     return {
         "good": attempt.code == 0,
         "error": attempt.error,
@@ -144,8 +144,17 @@ def as_json(attempt: Attempt) -> dict[str, Any]:
         "points": rows,
         "waveform": to_builtins(attempt.wave) if attempt.wave else None,
         "warnings": attempt.warnings,
+        "line": attempt.line,
         "frames": frames,
     }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def shown(value: object, unit: str = "") -> str:
@@ -181,6 +190,9 @@ def _broken(line: str, width: int, indent: int) -> list[str]:
 
 def _lines(columns: list[Column], rows: list[Row], width: int) -> list[str]:
     widths = _fitted(columns, max(80, width) - 2)
+    if any(cut < column.width for cut, column in zip(widths, columns, strict=True) if column.head != "raw"):
+        columns = [column for column in columns if column.head != "verdict"]  # the mark says the same
+        widths = _fitted(columns, max(80, width) - 2)
     lines = ["  " + _line([column.head for column in columns], columns, widths)]
     for i, row in enumerate(rows):
         mark = {"good": "●", "uncertain": "!"}.get(row.quality, "✗")

@@ -11,7 +11,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from gateway.cli.run import add_data_argument, data_folder
+from gateway.cli.run import add_data_argument
 
 if TYPE_CHECKING:
     from gateway.cli._poll_flags import Wanted
@@ -22,9 +22,10 @@ _EPILOG = """\
 exit codes: 0 good, 1 something could not be read, 2 usage, 3 not reachable
 
 examples:
-  gateway poll -m rtu -a 1:10 -r 17 -c 4 -t 4:float -b 19200 -P even /dev/ttyUSB0
+  gateway poll -m rtu -a 1:10 -r 17 -c 4 -t 4:float -b 9600 -P even /dev/ttyUSB0
   gateway poll -a 1,3 -r 1 -c 10 -1 10.0.0.21
-It only reads. Registers the device does not know are named one by one; the others are shown all the same.
+It only reads. Registers that the device does not know are named one by one;
+the others are shown all the same.
 """
 
 
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Poll until Ctrl-C, or once; 0: good, 1: something was not read, 2: usage, 3: nobody answered."""
-    from gateway.cli._busy import CURE, held
+    from gateway.cli._busy import CURE, folders, held
     from gateway.cli._poll_flags import wanted
     from gateway.cli._site import Usage
 
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     except Usage as mistake:
         print(f"gateway poll: {mistake}", file=sys.stderr)
         return 2
-    occupied = held(data_folder(args), plan.machines[0].link)
+    occupied = held(folders(args), plan.machines[0].link)
     if occupied is not None and occupied.exclusive:
         print(f"gateway poll: {occupied.sentence}; {CURE}", file=sys.stderr)
         return 3

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
+import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from gateway.cli._site import MISSING, is_missing
@@ -33,16 +36,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_argument(parser)
     parser.add_argument("--log", choices=("debug", "info", "warning", "error"), default="info", help="least level that is logged")
     parser.add_argument("--json", action="store_true", help="log JSON lines also on a terminal")
+    parser.add_argument(
+        "--loop",
+        choices=("auto", "asyncio", "uvloop"),
+        default="auto",
+        help="event loop; auto: uvloop where it is installed (pip install 'retrofit-gateway[fast]')",
+    )
+
+
+def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes the event loop; None stands for asyncio's own.
+
+    Raises:
+        ImportError: uvloop was asked for and is not installed.
+    """
+    if name == "asyncio":
+        return None
+    try:
+        module = importlib.import_module("uvloop")
+    except ImportError:
+        if name == "auto":
+            return None
+        raise
+    factory: Callable[[], asyncio.AbstractEventLoop] = module.new_event_loop
+    return factory
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until told to stop; 1: the configuration has problems, 2: there is no such file, or the data folder cannot be used."""
+    """Run until told to stop; 1: problems in the configuration, 2: no such file, or data folder or event loop cannot be used."""
     from gateway import log
     from gateway.config import ConfigError, load_config
     from gateway.control import AlreadyRunning, DataFolder
 
     if is_missing("run", args.site):
         return MISSING
+    try:
+        factory = loop_factory(args.loop)
+    except ImportError:
+        print("gateway run: uvloop is not installed; pip install 'retrofit-gateway[fast]', or leave --loop out", file=sys.stderr)
+        return 2
     try:
         config = load_config(args.site)
     except ConfigError as error:
@@ -57,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
         cure = "name a folder you may write to with --data DIR"
         print(f"gateway run: the data folder {data_folder(args)} cannot be used: {error.strerror}; {cure}", file=sys.stderr)
         return 2
+    gc.collect()  # what reading the files left behind is returned before the gateway grows into its own size,
+    gc.freeze()  # and what stays for good, every point, is not looked at again by each collection
     log.setup(json=True if args.json else None, level=args.log)
 
     from gateway.app import App
@@ -65,7 +99,8 @@ def run(args: argparse.Namespace) -> int:
         await App(config, folder).run()
 
     try:
-        asyncio.run(main())
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(main())
     finally:
         folder.close()
     return 0

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,8 +113,9 @@ def _tell(outcome: Outcome, args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({**outcome.as_json(), "written": written or None}, ensure_ascii=False))
     else:
+        width = shutil.get_terminal_size().columns if sys.stderr.isatty() else 10_000
         for line in _findings(outcome):
-            print(line, file=sys.stderr)
+            print("\n".join(textwrap.wrap(line, width, subsequent_indent="    ", break_long_words=False)), file=sys.stderr)
         if written:
             print(f"written to {written}; next: gateway check {written}", file=sys.stderr)
         elif text:
@@ -126,12 +129,13 @@ def _findings(outcome: Outcome) -> list[str]:
     for section in outcome.sections:
         report = section.report
         where = f"{section.place().url}: " if len(outcome.sections) > 1 else ""
-        lines += [f"! {where}{verdict.sentence}\n  → {verdict.cure}" for verdict in report.verdicts]
+        for verdict in report.verdicts:
+            lines += [f"! {where}{verdict.sentence}", f"  → {verdict.cure}"]
         lines += [f"! {where}{report.stopped}"] if report.stopped else []
         lines += [f"  {where}{note}" for note in _short(report.notes)]
     lines += [f"  {note}" for note in outcome.notes]
     if outcome.error:
-        lines.append(f"✗ {outcome.error.message}" + (f"\n  → {outcome.error.hint}" if outcome.error.hint else ""))
+        lines += [f"✗ {outcome.error.message}", *([f"  → {outcome.error.hint}"] if outcome.error.hint else [])]
     count = sum(len(section.report.found) for section in outcome.sections) + len(outcome.opcua)
     asked = sum(section.report.requests for section in outcome.sections)
     early = "stopped by Ctrl-C, " if outcome.interrupted else ""

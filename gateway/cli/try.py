@@ -10,23 +10,24 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from gateway.cli.run import add_data_argument, data_folder
+from gateway.cli.run import add_data_argument
 
 if TYPE_CHECKING:
     from gateway.cli._busy import Held
     from gateway.cli._try_live import Screen
     from gateway.config.spec import Machine
 
-SUMMARY = "read one machine once and show points, addresses, bytes, times and what is wrong, in words"
+SUMMARY = "read one machine once: addresses, bytes, values, and what is wrong, in words"
 _EPILOG = """\
-exit codes: 0 all points good, 1 some are bad, 2 usage, 3 the machine cannot be reached
+exit codes: 0 all points good, 1 some are bad, 2 usage, 3 not reachable
 
 examples:
-  gateway try press-1                      one read as a table
-  gateway try press-1 --repeat             again every second, with min, max and changes; Ctrl-C ends it
-  gateway try press-1 --frames             also every byte that was sent and received, and what it means
+  gateway try press-1                  one read as a table
+  gateway try press-1 --repeat         every second, with min, max and changes
+  gateway try press-1 --frames         also every byte, and what it means
   gateway try press-1 --at "holding 40017" --shows 41.9
-                                           find type, byte order and scale from what the display says
+                                       find type, byte order and scale from
+                                       what the display of the machine says
 """
 
 
@@ -49,8 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read; 0: all good, 1: bad points, 2: usage, 3: not reachable."""
-    from gateway.cli._busy import held
+    from gateway.cli._busy import folders, held
     from gateway.cli._site import Usage, load, machine_of, site_path
+    from gateway.cli.status import wrapped
     from gateway.config.quantity import Duration
 
     try:
@@ -65,11 +67,11 @@ def run(args: argparse.Namespace) -> int:
         return 2
     if not args.json:
         print(f"{machine.name} in {path}, {machine.link.url}{_unit_of(machine)}")
-    occupied = held(data_folder(args), machine.link)
+    occupied = held(folders(args), machine.link)
     if occupied is not None and occupied.exclusive:
         return _instead(occupied, machine, args)
     if occupied is not None and not args.json:
-        print(f"! {occupied.sentence}")
+        print(wrapped(f"! {occupied.sentence}", shutil.get_terminal_size().columns))
     if args.at is not None:
         from gateway.cli._try_guess import find
 

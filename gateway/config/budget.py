@@ -90,7 +90,10 @@ def loads(machines: Iterable[Machine], turnaround_s: float | None = None) -> lis
     """
     groups: list[tuple[Link, list[Group]]] = []  # a Link holds options that need not be hashable
     for machine in machines:
-        plan = driver.find(machine.link.scheme).plan
+        try:
+            plan = driver.find(machine.link.scheme).plan
+        except LookupError:
+            continue  # was told where the URL is read
         if plan is None or not machine.points:
             continue
         own = next((own for link, own in groups if link == machine.link), None)

@@ -14,7 +14,7 @@ from gateway.config.build import build, fields_of
 from gateway.config.found import BAD, Found
 from gateway.config.node import Node, Scalar
 from gateway.config.options import accept
-from gateway.config.problem import Problem
+from gateway.config.problem import Problem, Source
 from gateway.config.profile import Profile, Profiles, ProfileSpec
 from gateway.config.words import meant, quoted
 from gateway.driver import Plugin, find, schemes
@@ -29,6 +29,7 @@ class Known(Struct, frozen=True):
     points: dict[str, Any]
     options: dict[str, str]
     problems: tuple[Problem, ...]
+    sources: dict[str, Source]
 
     @property
     def good(self) -> bool:
@@ -69,7 +70,7 @@ def _known(name: str, profiles: Profiles) -> Known:
             points = _points(profile, plugin, found)
             accept(profile.options, [*fields_of(plugin.link), *fields_of(plugin.unit)], found)
             options = {str(key): entry.value.text for key, entry in profile.options.items() if isinstance(entry.value, Scalar)}
-    return Known(name, path, spec, points, options, tuple(found.problems))
+    return Known(name, path, spec, points, options, tuple(found.problems), found.sources)
 
 
 def plugin_named(name: str) -> Plugin | None:

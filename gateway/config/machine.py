@@ -49,6 +49,8 @@ class Machines:
         self._profiles = profiles
         self._base = base
         self._found = found
+        self._built: dict[tuple[str, int], tuple[Node, Any]] = {}  # by identity of the node, which is kept so that it stays its own
+        self._tables: dict[tuple[str, int], tuple[Node, dict[str, Any]]] = {}
 
     def check(self, node: Node) -> Outcome | None:
         """Check one entry of `machines:`; None when it is not even a mapping."""
@@ -71,6 +73,11 @@ class Machines:
         if url is None or url.plugin is None:
             hopeless(beside, _KEYS, found)
         else:
+            if profile and profile.spec and profile.spec.driver != url.plugin.name:
+                words = f"this profile is for the driver '{profile.spec.driver}', and {url.scheme} is served by '{url.plugin.name}'"
+                found.error(cast("Node", _value(node, "profile")), words)
+                profile = None  # its points and options would only be misread
+                points = _value(node, "points")
             link, unit = self._link_and_unit(url, line, beside, profile)
             table = self._points(url.plugin, points)
             if link and unit is not BAD:
@@ -126,8 +133,24 @@ class Machines:
     def _points(self, plugin: Plugin, points: Node | None) -> dict[str, Any]:
         if not isinstance(points, Mapping):
             return {}
-        built = {str(key): build(plugin.point, entry.value, self._found) for key, entry in points.entries.items()}
-        return {name: point for name, point in built.items() if point is not BAD}
+        if (known := self._tables.get((plugin.name, id(points)))) is not None:
+            return known[1]
+        before = len(self._found.problems)
+        built = {str(key): self._point(plugin, entry.value) for key, entry in points.entries.items()}
+        table = {name: point for name, point in built.items() if point is not BAD}
+        if len(self._found.problems) == before:
+            self._tables[plugin.name, id(points)] = points, table
+        return table
+
+    def _point(self, plugin: Plugin, node: Node) -> Any:
+        """Return the point a node describes; machines of one profile share it, which saves most of its memory."""
+        if (known := self._built.get((plugin.name, id(node)))) is not None:
+            return known[1]
+        before = len(self._found.problems)
+        built = build(plugin.point, node, self._found)
+        if len(self._found.problems) == before:
+            self._built[plugin.name, id(node)] = node, built
+        return built
 
     def _across(self, plugin: Plugin, link: Link, unit: Any, table: dict[str, Any], node: Mapping, points: Node | None) -> None:
         """Let the driver say what does not fit together."""

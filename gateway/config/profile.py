@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,7 +20,7 @@ from gateway.config.found import BAD, Found
 from gateway.config.load import load
 from gateway.config.node import Entry, Mapping, Node, Scalar
 from gateway.config.spec import Name, Spec
-from gateway.config.words import meant, quoted
+from gateway.config.words import nearest, quoted
 
 _REFERENCE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*/[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
@@ -50,12 +49,6 @@ class Identify(Spec, frozen=True, kw_only=True):
     sunspec: Annotated[int, Meta(ge=1, description="number of a SunSpec model that stands behind the common one")] | None = None
     register: Annotated[str, Meta(description="register that holds a type number", examples=["input 0x0b"])] = ""
     values: Annotated[list[int], Meta(description="type numbers of this device")] = field(default_factory=list)
-
-    def fits(self, *, vendor: str = "", product: str = "", server_id: str = "") -> bool:
-        """Say whether what a device told of itself is what is written here: every pattern there is, and at least one."""
-        told = [(self.vendor, vendor), (self.product, product), (self.server_id, server_id)]
-        asked = [(pattern, text) for pattern, text in told if pattern]
-        return bool(asked) and all(fnmatchcase(text.strip().casefold(), pattern.casefold()) for pattern, text in asked)
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""
@@ -127,7 +120,7 @@ class Profiles:
         """Return the profile that a machine names; None, and a problem, when there is none."""
         name = str(reference.value)
         if not _REFERENCE.fullmatch(name):
-            found.error(reference, f"{quoted(name)} is not the name of a profile; write vendor/model{meant(name, self.names())}")
+            found.error(reference, f"{quoted(name)} is not the name of a profile; write vendor/model{self._meant(name)}")
             return None
         if path := self.path(name):
             if path not in self._read:
@@ -135,8 +128,12 @@ class Profiles:
                 self._read[path] = self._load(path, shown / f"{name}.yaml", found)
             return self._read[path]
         places = f"looked in {self._folders[0][1]}/ and in the profiles that come with the gateway"
-        found.error(reference, f"there is no profile {quoted(name)}{meant(name, self.names())} ({places})")
+        found.error(reference, f"there is no profile {quoted(name)}{self._meant(name)} ({places})")
         return None
+
+    def _meant(self, name: str) -> str:
+        near = nearest(name, self.names())
+        return f", did you mean '{near}'?" if near else "; 'gateway profiles' lists them"
 
     def _load(self, path: Path, shown: Path, found: Found) -> Profile | None:
         loaded = load(path, str(shown))

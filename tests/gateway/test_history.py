@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
 from itertools import pairwise
 
 import pytest
@@ -49,7 +50,7 @@ async def test_the_latest_value_of_every_point_is_at_hand(make):
     event = Event(machine="m", point="p", kind="limit", severity=Severity.ALARM, before="ok", after="high", stamp=stamp())
     tombstone = Tombstone(lost=Log.READING, first=1, last=2, count=2, stamp=stamp())
     history.add([reading(1), reading(7, machine="n"), feature, reading(3), event, tombstone])
-    assert history.latest() == [reading(3), reading(7, machine="n"), feature]
+    assert history.latest() == [reading(3), feature, reading(7, machine="n")]
     assert history.events() == [event]
     history.forget("n")
     assert history.latest() == [reading(3), feature]
@@ -224,3 +225,18 @@ async def test_closing_twice_is_fine_and_unused_it_makes_no_file(make, tmp_path)
     await history.close()
     await history.close()
     assert not (tmp_path / "history.db").exists()
+
+
+async def test_few_records_are_stored_as_they_are_and_many_compressed(make, tmp_path):
+    history = make()
+    history.add([reading(1), *(reading(n, second=n, machine="n") for n in range(50))])
+    await history.flush()
+    assert await history.query("m", "p") == [reading(1)]
+    assert len(await history.query("n", "p")) == 50
+    await history.close()
+    (path,) = tmp_path.rglob("*.db")
+    with sqlite3.connect(path) as db:
+        short, long = (payload for (payload,) in db.execute("SELECT payload FROM chunk ORDER BY id"))
+    db.close()
+    assert short[:1] != b"\x78" == long[:1]
+    assert len(long) < 50 * len(short) / 4

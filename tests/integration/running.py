@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,16 @@ from tests.waiting import until
 class RunningGateway:
     """One `gateway run`, with its data folder and its log."""
 
-    def __init__(self, site: Path, data: Path, env: dict[str, str] | None = None) -> None:
+    def __init__(self, site: Path, data: Path, env: dict[str, str] | None = None, arguments: Sequence[str] = ()) -> None:
         self.site = site
         self.data = data
         self.log_path = site.parent / "gateway.log"
         self._env = os.environ | (env or {})
+        self._arguments = arguments
         self.process: subprocess.Popen[bytes] | None = None
 
     async def start(self, ready: bool = True) -> None:
-        command = [sys.executable, "-m", "gateway", "run", str(self.site), "--data", str(self.data), "--json"]
+        command = [sys.executable, "-m", "gateway", "run", str(self.site), "--data", str(self.data), "--json", *self._arguments]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self._env, cwd=Path(__file__).parents[2])
         if ready:

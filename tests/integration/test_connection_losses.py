@@ -95,7 +95,7 @@ async def _cycles(server, count, monkeypatch):
     def held():
         gc.collect()
         resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        return resident, len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
+        return resident, len(list(Path("/proc/self/fd").iterdir())), len(asyncio.all_tasks())
 
     async with relayed(server.place) as (relay, place):
         relay.cut_after = 3

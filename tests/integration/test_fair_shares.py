@@ -17,10 +17,11 @@ HEALTHY = [unit for unit in UNITS if unit != DEAD]
 RETURN_S = 10.0
 KEPT = 0.95
 
+# scheme, peer, period, how long the rates are counted; one moment at the edge of that time weighs less than what may be lost
 LINES = {
-    "tcp": ("modbus-tcp", modbus_units.tcp, 0.1),
-    "gateway before serial units": ("modbus-tcp", modbus_units.gateway, 0.5),
-    "bus": ("modbus-rtu", modbus_units.bus, 0.25),
+    "tcp": ("modbus-tcp", modbus_units.tcp, 0.1, 8.0),
+    "gateway before serial units": ("modbus-tcp", modbus_units.gateway, 0.4, 12.0),
+    "bus": ("modbus-rtu", modbus_units.bus, 0.25, 8.0),
 }
 
 
@@ -30,14 +31,14 @@ def lost(kept: dict[int, float], every_s: float) -> dict[int, float]:
 
 @pytest.fixture(params=LINES)
 async def line(request):
-    scheme, start, every_s = LINES[request.param]
+    scheme, start, every_s, seconds = LINES[request.param]
     _LEDGERS.clear()
     async with start([DEAD]) as peer:
-        yield scheme, peer, every_s
+        yield scheme, peer, every_s, seconds
 
 
 async def test_one_of_ten_dies_and_returns(line):
-    scheme, peer, every_s = line
+    scheme, peer, every_s, seconds = line
     peer.live()
     records = []
     async with polled(units(scheme, peer.place, UNITS, every_s), records) as machines:
@@ -48,7 +49,7 @@ async def test_one_of_ten_dies_and_returns(line):
             await until(lambda: state(machines, f"u{DEAD}") == "bad")
             most = 1.0 / every_s + 1
             assert all(machines.status()[f"u{unit}"]["missed"] - missed[unit] <= most for unit in HEALTHY)
-        assert lost(await rates(peer, 8.0), every_s) == {}, "share of their rate that the others kept"
+        assert lost(await rates(peer, seconds), every_s) == {}, "share of their rate that the others kept"
         status = machines.status()[f"u{DEAD}"]
         assert status["quarantined"]
         assert "exception 11" in status["error"] or "did not answer within 1 s" in status["error"]
@@ -69,6 +70,19 @@ async def test_three_of_ten_dead_from_the_beginning():
         assert [unit for unit in HEALTHY if unit not in {3, 8} and kept[unit] * 0.1 < KEPT] == []
         peer.live()
         await until(lambda: all(state(machines, f"u{unit}") == "good" for unit in UNITS), RETURN_S)
+
+
+async def test_a_unit_that_answers_late_on_a_bus_is_read_seldom_and_stays_good():
+    _LEDGERS.clear()
+    async with modbus_units.bus([f"{DEAD}@600"]) as peer:
+        peer.live()
+        async with polled(units("modbus-rtu", peer.place, UNITS, 0.25)) as machines:
+            await until(lambda: all(state(machines, f"u{unit}") == "good" for unit in UNITS))
+            peer.die()
+            await until(lambda: machines.status()[f"u{DEAD}"]["warnings"], 20)
+            assert "answers late and keeps the line busy for 0.6" in machines.status()[f"u{DEAD}"]["warnings"][0]
+            assert lost(await rates(peer, 8.0), 0.25) == {}
+            assert state(machines, f"u{DEAD}") == "good"
 
 
 async def test_a_dead_unit_is_asked_seldom_and_cheaply():
@@ -110,3 +124,15 @@ async def test_units_that_answer_at_once_see_one_request_at_a_time():
         await until(lambda: all(watching.served[unit] >= 5 for unit in UNITS))
     server.close()
     assert watching.most == 1
+
+
+@pytest.mark.parametrize("name", ["tcp", "bus"])
+async def test_stopping_does_not_wait_for_a_dead_unit(name):
+    scheme, start, every_s, _ = LINES[name]
+    _LEDGERS.clear()
+    async with start([DEAD]) as peer:
+        async with polled(units(scheme, peer.place, [DEAD], every_s, timeout=20.0)) as machines:
+            await until(lambda: peer.requests()[DEAD] == 1)
+            assert state(machines, f"u{DEAD}") == "starting"
+        if name == "bus":
+            assert _LEDGERS[f"{scheme}://{peer.place}"].in_doubt(DEAD), "its answer may still come and must be known then"

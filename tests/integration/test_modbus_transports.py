@@ -7,6 +7,7 @@ import pytest
 from drivers.modbus import PLUGIN
 from drivers.modbus.errors import NoAnswer
 from drivers.modbus.ledger import _LEDGERS
+from drivers.modbus.tls import context_of
 from gateway.clock import Clock
 from gateway.driver import DeviceError, LinkError
 from gateway.model import Reason
@@ -144,6 +145,18 @@ async def test_a_device_that_hangs_up_for_want_of_a_certificate(authority, highe
     async with modbus_quirky.on_tcp(Device(), ssl=server_side(authority, clients=authority, highest=highest)) as place:
         with pytest.raises(LinkError, match="it may want a client certificate"):
             await read_once(place, ca=str(authority.file))
+
+
+async def test_tls_that_is_no_longer_safe_is_refused(authority):
+    """Peer: libmodbus behind socat, which is told to speak TLS 1.1 only."""
+    device = authority.issue("device", hosts=("127.0.0.1",))
+    weak = ",openssl-min-proto-version=TLS1.1,ciphers=DEFAULT@SECLEVEL=0"
+    async with modbus_tls.tls(device, highest="TLS1.1", more=weak) as place:
+        for keys in ({"ca": str(authority.file)}, {"insecure": True}):
+            context, _ = context_of(link("modbus-tls", place, **keys))
+            assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+            with pytest.raises(LinkError, match="speaks no TLS that is still safe"):
+                await read_once(place, **keys)
 
 
 async def read_once(place, **keys):

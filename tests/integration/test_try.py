@@ -16,6 +16,7 @@ import pytest
 from drivers.modbus.ledger import _LEDGERS
 from tests.integration.running import RunningGateway
 from tests.peers import modbus, modbus_evil
+from tests.peers.opcua import KINDS, URI, opcua_peer
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +78,7 @@ async def test_a_bad_point_is_one_and_says_why(server, tmp_path):
     code, out, _ = await gateway(tmp_path, "try", "press-1", str(path))
     assert code == 1
     assert "✗ beyond" in out
-    assert "the device does not know this address → compare with the manual" in out
+    assert "the device does not know this address (exception 2) → compare the address" in " ".join(out.split())
     assert "5 of 6 good" in out
 
 
@@ -113,6 +114,54 @@ async def test_over_a_serial_line(tmp_path):
         assert "40.1 °C" in out
 
 
+async def test_a_bus_on_which_every_answer_is_damaged(tmp_path):
+    """A slave of our own behind a pseudo terminal; what comes has the right length and no right checksum."""
+
+    async def garbled(slave, request, send):
+        send(bytes(byte ^ 0x55 for byte in slave.answer(request)))
+
+    _LEDGERS.clear()
+    async with modbus_evil.on_pty(modbus_evil.Slave(garbled)) as port:
+        path = site(tmp_path, f"modbus-rtu://{port}?parity=N&unit=7&timeout=200ms", "\n      a: {at: holding 17}")
+        code, out, err = await gateway(tmp_path, "try", "press-1", str(path), "--frames")
+    assert (code, err) == (3, "")
+    words = " ".join(out.split())
+    assert "bytes that are no sound frame: noise, wrong baud or parity, A and B swapped, or cut off" in words
+    assert "! bytes arrive but every CRC is wrong: baud, parity or A/B swapped" in words
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "words"), [(11, 3, "the network up to the gateway is fine"), (4, 1, "look at the display")]
+)
+async def test_who_refuses_decides_whether_the_machine_is_there(tmp_path, code, exit_code, words):
+    """A slave of our own that answers every read with one exception, 11 as a Modbus gateway in its place would."""
+
+    async def refusing(slave, request, send):
+        send(modbus_evil.framed(request[0], bytes([request[1] | 0x80, code])))
+
+    async with modbus_evil.on_mbap(modbus_evil.Slave(refusing)) as place:
+        path = site(tmp_path, f"modbus-tcp://{place}?unit=7", "\n      a: {at: holding 17}")
+        done, out, err = await gateway(tmp_path, "try", "press-1", str(path))
+    assert (done, err) == (exit_code, "")
+    assert f"exception {code}" in " ".join(out.split())
+    assert words in " ".join(out.split())
+
+
+async def test_an_adapter_that_hears_itself(tmp_path):
+    """A slave of our own that sends every request back before its answer."""
+
+    async def echoing(slave, request, send):
+        send(request + slave.answer(request))
+
+    _LEDGERS.clear()
+    async with modbus_evil.on_pty(modbus_evil.Slave(echoing)) as port:
+        path = site(tmp_path, f"modbus-rtu://{port}?parity=N&unit=7", "\n      a: {at: holding 17}")
+        code, out, err = await gateway(tmp_path, "try", "press-1", str(path))
+    assert (code, err) == (0, "")
+    assert re.search(r"● a +holding 40018 +17  0011 +17 ", out)
+    assert "! the adapter echoes: it hears what it sends itself; set echo: true" in " ".join(out.split())
+
+
 async def test_repeat_until_ctrl_c(server, tmp_path):
     points = "\n      served: {at: input wire 190, type: uint32}\n      still: {at: holding 17}"
     path = site(tmp_path, f"modbus-tcp://127.0.0.1:{server.port}", points)
@@ -142,6 +191,7 @@ async def test_the_wizard_finds_every_byte_order(server, tmp_path, order, wire):
     asked = f", order: {order}" if order != "ABCD" else ""
     assert f"  NAME: {{at: holding 4{wire + 1}, type: float32{asked}, unit: bar}}" in out.splitlines()
     assert "1. float32, order " + order in out
+    assert ("pressure of press-1 already reads this register" in out) == (order == "CDAB")
 
 
 async def test_the_wizard_writes_the_line_and_the_line_reads_right(server, tmp_path):
@@ -194,6 +244,37 @@ async def test_a_waveform_of_a_recording(tmp_path):
     assert "min -1 g   max 1 g   RMS 0.70711 g" in out
 
 
+async def test_a_waveform_out_of_registers(server, tmp_path):
+    path = tmp_path / "site.yaml"
+    wave = "waveform: {at: holding wire 100, count: 500, rate: 10kHz, scale: 0.01, unit: m/s²}, vibration: {window: 50ms}"
+    head = "site: s\ngateway: g\nmachines:\n"
+    path.write_text(f"{head}  - {{name: w, connect: 'modbus-tcp://127.0.0.1:{server.port}', {wave}}}\n")
+    code, out, err = await gateway(tmp_path, "try", "w", str(path))
+    assert (code, err) == (0, ""), out
+    assert "10000 Hz, 500 samples (0.05 s)" in out
+    assert "min 1 m/s²   max 5.99 m/s²" in out
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_opc_ua_machine(tmp_path, kind):
+    with opcua_peer(kind, tmp_path) as peer:
+        points = f"""
+      temp: {{node: "nsu={URI};s=Press.Temp", unit: °C}}
+      name: {{path: Objects/Press/String}}
+      bytes: {{path: Objects/Press/Bytes}}
+      gone: {{path: Objects/Press/Gone}}"""
+        path = site(tmp_path, f"opc.tcp://{peer.address}?insecure=true", points)
+        code, out, err = await gateway(tmp_path, "try", "press-1", str(path))
+        assert (code, err) == (1, "")
+        assert re.search(r"● temp +nsu=\S+ +21\.5 °C +[\d.]+  good", out)
+        assert re.search(r"● name +Objects/Press/String +grün & schön ", out)
+        assert re.search(r"✗ gone +Objects/Press/Gone +- .*bad\n +the device does not know this address", out)
+        assert "3 of 4 good" in out
+        code, out, _ = await gateway(tmp_path, "try", "press-1", str(path), "--json")
+        assert [point["value"] for point in json.loads(out)["points"]] == [21.5, "grün & schön", "0001feff", None]
+
+
 async def test_a_serial_port_of_the_running_gateway_is_left_alone(tmp_path):
     _LEDGERS.clear()
     async with modbus.rtu(7) as port:
@@ -238,7 +319,7 @@ async def test_any_other_device_is_read_beside_the_running_gateway(server, tmp_p
     try:
         code, out, _ = await gateway(tmp_path, "try", "press-1", str(path))
         assert code == 0
-        assert "a second connection is opened beside it" in out
+        assert "a second connection is opened beside it" in " ".join(out.split())
         assert "5 points in 2 requests" in out
     finally:
         running.stop()

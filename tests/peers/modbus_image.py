@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from pymodbus.constants import ExcCodes
 from pymodbus.pdu import ModbusPDU
 from pymodbus.server import ModbusTcpServer
-from pymodbus.simulator import DataType, SimData, SimDevice
+from pymodbus.simulator import DataType, SimAction, SimData, SimDevice
+
+from tests.waiting import until
 
 TABLES = ("coil", "discrete", "holding", "input")
 
@@ -19,7 +23,8 @@ def image(path: Path) -> dict[str, Any]:
     """Return the image in a JSON file.
 
     It holds, by table, wire addresses (decimal or hexadecimal) and what stands from there on: words of four hexadecimal digits, or
-    a list of bits. `also answers` names ranges that the device answers with zeros, `expected` the values a profile must give.
+    a list of bits. `also answers` names ranges that the device answers with zeros, `at most` how many registers it hands out in one
+    answer, `expected` the values a profile must give.
     """
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
@@ -47,6 +52,13 @@ def _bit(address: int, value: int) -> SimData:
     return SimData(address, values=[bool(value)], datatype=DataType.BITS)
 
 
+def _limit(most: int) -> SimAction:
+    async def refuse(_function: int, _start: int, _at: int, count: int, *_: object) -> ExcCodes | None:
+        return ExcCodes.ILLEGAL_VALUE if count > most else None
+
+    return refuse
+
+
 class Served:
     """The running simulator: its port, and how many requests it has refused."""
 
@@ -66,11 +78,14 @@ async def serving(image: dict[str, Any], unit: int = 1) -> AsyncIterator[Served]
     served = Served()
     bits = [[_bit(at, bit) for at, bit in sorted(held(image, table).items())] or [_bit(65535, 0)] for table in TABLES[:2]]
     words = [_blocks(held(image, table), DataType.REGISTERS) for table in TABLES[2:]]
-    device = SimDevice(unit, simdata=(*bits, *words))
+    device = SimDevice(unit, simdata=(*bits, *words), action=_limit(image.get("at most", 125)))
     server = ModbusTcpServer(device, address=("127.0.0.1", 0), trace_pdu=served.watch)
     await server.serve_forever(background=True)
     try:
         served.port = server.transport.sockets[0].getsockname()[1]
         yield served
+        # its side of a connection ends a turn of the loop after ours; a transport that is still open would be complained about
+        await until(lambda: not server.active_connections, what="the connections to the simulator are closed")
     finally:
         await server.shutdown()
+        await asyncio.sleep(0)

@@ -16,8 +16,11 @@ START_S = 10.0
 
 
 @contextlib.asynccontextmanager
-async def tls(pair: Pair, clients: Path | None = None, highest: str = "TLS1.3") -> AsyncIterator[str]:
-    """Serve libmodbus inside TLS with this certificate; `clients` is the authority of the clients that are let in."""
+async def tls(pair: Pair, clients: Path | None = None, highest: str = "TLS1.3", *, more: str = "") -> AsyncIterator[str]:
+    """Serve libmodbus inside TLS with this certificate; `clients` is the authority of the clients that are let in.
+
+    `more` are further options of socat, each with a comma before it.
+    """
     socat = shutil.which("socat")
     assert socat, "socat is missing: apt-get install socat"
     verify = f"verify=1,cafile={clients}" if clients else "verify=0"
@@ -27,7 +30,7 @@ async def tls(pair: Pair, clients: Path | None = None, highest: str = "TLS1.3") 
             socat,
             "-d",
             "-d",
-            f"{listen},openssl-max-proto-version={highest}",
+            f"{listen},openssl-max-proto-version={highest}{more}",
             f"TCP:127.0.0.1:{server.port}",
             stderr=asyncio.subprocess.PIPE,
         )

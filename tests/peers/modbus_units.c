@@ -5,6 +5,7 @@
  *                                                  says 0B for a dead one after it has waited 300 ms itself
  * modbus_units rtu DEVICE - COUNTS DEAD…           a bus with all its slaves                     prints "ready DEVICE"
  *
+ * UNIT@MS instead of UNIT: it does not die but answers after so many milliseconds; nobody else is answered meanwhile.
  * COUNTS is a file of 512 uint32: requests seen by unit, then answers given by unit. SIGUSR1: the dead return; SIGUSR2: they die.
  * Holding registers 0..999 hold their wire address.
  */
@@ -27,6 +28,7 @@
 static modbus_mapping_t *map;
 static uint32_t *counts;
 static uint8_t mortal[256];
+static long late_ms[256];
 static volatile sig_atomic_t dead = 1;
 static int gateway;
 
@@ -34,7 +36,10 @@ static void on_signal(int number) { dead = number == SIGUSR2; }
 
 static void serve(modbus_t *bus, const uint8_t *query, int length, int unit) {
     counts[unit]++;
-    if (mortal[unit] && dead) {
+    if (late_ms[unit] && dead) {
+        struct timespec wait = {late_ms[unit] / 1000, late_ms[unit] % 1000 * 1000000L};
+        nanosleep(&wait, NULL);
+    } else if (mortal[unit] && dead) {
         if (!gateway) return;
         struct timespec wait = {0, 300 * 1000000L};
         nanosleep(&wait, NULL);
@@ -135,7 +140,11 @@ int main(int argc, char **argv) {
     if (argc < 5) return fprintf(stderr, "usage: modbus_units tcp|gateway|rtu PLACE PORT COUNTS DEAD...\n"), 2;
     map = modbus_mapping_new(0, 0, 1000, 0);
     for (int i = 0; i < 1000; i++) map->tab_registers[i] = (uint16_t)i;
-    for (int i = 5; i < argc; i++) mortal[atoi(argv[i]) & 255] = 1;
+    for (int i = 5; i < argc; i++) {
+        const char *late = strchr(argv[i], '@');
+        mortal[atoi(argv[i]) & 255] = 1;
+        if (late) late_ms[atoi(argv[i]) & 255] = atol(late + 1);
+    }
     int file = open(argv[4], O_RDWR | O_CREAT, 0600);
     if (file < 0 || ftruncate(file, 512 * sizeof(uint32_t)) < 0) return perror(argv[4]), 1;
     counts = mmap(NULL, 512 * sizeof(uint32_t), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);

@@ -37,7 +37,9 @@ class Units:
 
 
 @contextlib.asynccontextmanager
-async def _running(kind: str, place: str, port: str, mortal: Sequence[int], before: Sequence[str] = ()) -> AsyncIterator[Units]:
+async def _running(
+    kind: str, place: str, port: str, mortal: Sequence[int | str], before: Sequence[str] = ()
+) -> AsyncIterator[Units]:
     program = await build(SOURCE)
     with tempfile.TemporaryDirectory() as folder:
         counts = Path(folder, "counts")
@@ -69,8 +71,8 @@ async def gateway(mortal: Sequence[int]) -> AsyncIterator[Units]:
 
 
 @contextlib.asynccontextmanager
-async def bus(mortal: Sequence[int]) -> AsyncIterator[Units]:
-    """A bus with all units, on a pair of pseudo terminals."""
+async def bus(mortal: Sequence[int | str]) -> AsyncIterator[Units]:
+    """A bus with all units, on a pair of pseudo terminals; `5@800`: unit 5 does not die but answers after 800 ms."""
     async with pty_pair() as (ours, theirs), _running("rtu", theirs, "-", mortal) as units:
         units.place = ours
         yield units

@@ -98,6 +98,7 @@ async def test_an_answer_in_another_length_is_not_taken():
     bus = Bus({7: lambda pdu: bytes([3, 4, 0, 1, 0, 2])})
     async with probing(bus) as probe:
         assert (await probe.ask(7, HOLDING)).pdu is None
+        assert probe.also_alive == set()
 
 
 async def test_another_master_is_noticed_while_asking():
@@ -223,6 +224,24 @@ async def test_a_late_answer_on_tcp_goes_to_whom_it_belongs():
         assert not reply.alive
         assert probe.also_alive == {8}
         assert probe.evidence.no_target == 1
+
+
+async def test_an_answer_of_another_transaction_is_not_taken():
+    async def serve(reader, writer):
+        first = await reader.readexactly(12)
+        tid = struct.unpack(">H", first[:2])[0]
+        writer.write(mbap(tid + 100, 8, bytes([3, 2, 0, 1])) + mbap(tid + 101, 99, bytes([3, 2, 0, 1])))
+        await reader.readexactly(12)
+        writer.write(mbap(tid, 8, bytes([3, 2, 0, 1])) + mbap(tid + 1, 8, bytes([3, 2, 0, 2])))
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    async with host(serve) as probe:
+        assert (await probe.ask(8, HOLDING)).pdu is None
+        assert probe.also_alive == set()
+        assert (await probe.ask(8, HOLDING)).data == b"\x02\x00\x02"
+        assert probe.also_alive == {8}
 
 
 async def test_something_else_on_the_port_is_told():

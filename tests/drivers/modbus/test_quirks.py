@@ -1,6 +1,7 @@
 """Each quirk against a device that has it (ours, tests/peers/modbus_quirky.py): without the key it fails, with it it works."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -208,4 +209,39 @@ async def test_refused_points_are_told_and_remembered_over_a_new_connection():
         await driver.read(points)
         assert not [request for request in device.requests if request[2] <= 5 < request[2] + request[3]]
         assert driver.warnings
+        await driver.close()
+
+
+async def test_a_table_the_unit_does_not_have_is_told_as_long_as_it_is_so():
+    device = Device()
+    points = table({"r": point("holding wire 1"), "i": point("input wire 2")})
+    async with modbus_quirky.on_tcp(device) as place:
+        driver = await opened(place)
+        device.exceptions = [None, 1]
+        assert bad(await driver.read(points)) == {"i": Reason.NOT_SUPPORTED}
+        assert driver.warnings == [
+            "m: unit 1 does not have the table 'input' (function 4): i (input 30003 (wire 2)); is it another one?"
+        ]
+        assert not bad(await driver.read(points))
+        assert driver.warnings == []
+        await driver.close()
+
+
+async def test_requests_that_are_too_long_are_told():
+    device = Device()
+    device.longest = 40
+    async with modbus_quirky.on_tcp(device) as place:
+        driver = await opened(place)
+        assert not bad(await driver.read(registers(*range(100))))
+        points = registers(*range(100))
+        for _ in range(2):
+            scan = await driver.read(points)
+            assert scan.table is points
+        del scan
+        gc.collect()
+        (warning,) = driver.warnings
+        assert warning.endswith("and hands out 25; write max_registers: 25")
+        del points
+        gc.collect()
+        assert driver.warnings == [], "what is no longer read warns no longer"
         await driver.close()

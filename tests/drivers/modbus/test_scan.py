@@ -6,10 +6,11 @@ import struct
 
 import pytest
 
-from drivers.modbus.probe import RtuProbe
-from drivers.modbus.scan import ASK_FROM, BUS_UNITS, HOST_UNITS, BusSweep, Report, candidates
-from drivers.modbus.wire import SerialWire, Settings
+from drivers.modbus.probe import MbapProbe, RtuProbe
+from drivers.modbus.scan import ASK_FROM, BUS_UNITS, HOST_UNITS, BusSweep, HostSweep, Report, candidates
+from drivers.modbus.wire import SerialWire, Settings, SocketWire
 from gateway.driver import LinkError
+from tests.peers import modbus_evil
 from tests.peers.modbus_bus import Bus, framed, talking, unit
 from tests.waiting import until
 
@@ -75,7 +76,7 @@ async def test_units_of_all_kinds_are_found_and_named():
     one, three, five = report.found
     assert (one.identity.words, one.at, one.value) == ("Acme PM-7 V2.1", "holding wire 0", 41)
     assert three.at is None
-    assert three.proof == "it answered function 3 with exception 2 (illegal data address)"
+    assert three.proof == "exception 2 to function 3 (illegal data address)"
     assert five.identity.server_id == "EM24"
     assert report.verdicts == []
     assert not report.stopped
@@ -141,6 +142,14 @@ async def test_an_adapter_that_echoes():
     bus.echo = True
     report, _ = await scanned(bus)
     assert [(found.unit, found.identity.vendor) for found in report.found] == [(2, "Acme")]
+    assert report.echo
+    assert [verdict.code for verdict in report.verdicts] == ["echo"]
+
+
+async def test_an_echo_is_told_also_when_the_first_unit_was_the_only_one():
+    bus = Bus({2: unit({0: 7}, NAMES)})
+    bus.echo = True
+    report, _ = await scanned(bus, units=[2])
     assert report.echo
     assert [verdict.code for verdict in report.verdicts] == ["echo"]
 
@@ -237,3 +246,116 @@ async def test_a_port_that_goes_away():
         await task
     probe.close()
     assert [found.unit for found in report.found] == [1]
+
+
+# ── behind a host ──
+
+
+@contextlib.asynccontextmanager
+async def host(answers):
+    """Run a Modbus TCP server; `answers(unit, pdu)` returns the answer, None for silence, False to close the connection."""
+    serving = set()
+
+    async def serve(reader, writer):
+        serving.add(asyncio.current_task())
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while head := await reader.readexactly(7):
+                tid, _, length, number = struct.unpack(">HHHB", head)
+                answer = answers(number, await reader.readexactly(length - 1))
+                if answer is False:
+                    break
+                if answer is not None:
+                    writer.write(struct.pack(">HHHB", tid, 0, len(answer) + 1, number) + answer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await asyncio.wait(serving, timeout=5)
+
+
+async def host_scanned(answers, units=None, timeout=0.02):
+    report, watcher = Report(), Watcher()
+    async with host(answers) as port:
+        probe = MbapProbe("127.0.0.1", port, timeout, 0.0)
+        try:
+            await probe.open()
+            await HostSweep(probe, units, watcher, report).run()
+        finally:
+            probe.close()
+    return report, watcher
+
+
+def behind_gateway(**units):
+    """Answer for these units only, and like a gateway for the others."""
+    known = {int(name[1:]): answer for name, answer in units.items()}
+    return lambda number, pdu: known[number](pdu) if number in known else bytes([pdu[0] | 0x80, 11])
+
+
+async def test_units_behind_a_gateway():
+    report, watcher = await host_scanned(behind_gateway(u1=unit({0: 1}), u7=unit(objects=NAMES), u200=unit()))
+    assert [found.unit for found in report.found] == watcher.units == [1, 7, 200]
+    assert report.verdicts == []
+    assert report.notes == []
+    assert len([where for where in watcher.asked if where.endswith("unit 255")]) == 1
+
+
+async def test_a_gateway_with_nobody_behind_it():
+    report, _ = await host_scanned(behind_gateway(), units=[1, 2, 3])
+    assert [verdict.code for verdict in report.verdicts] == ["no_target"]
+
+
+async def test_a_device_that_does_not_look_at_the_number():
+    answer = unit({0: 1}, NAMES)
+    report, _ = await host_scanned(lambda number, pdu: answer(pdu))
+    assert [found.unit for found in report.found] == [1]
+    assert "answers under every unit number" in report.notes[0]
+    assert report.requests < 12
+    report, _ = await host_scanned(lambda number, pdu: answer(pdu), units=[4, 5])
+    assert [found.unit for found in report.found] == [4, 5]  # who names units gets them
+
+
+async def test_a_device_that_closes_the_connection_instead_of_refusing():
+    answer = unit({0: 1}, silent=frozenset({43, 17}))
+    report, _ = await host_scanned(lambda number, pdu: (answer(pdu) or False) if number == 1 else None, units=[1, 2])
+    assert [found.unit for found in report.found] == [1]
+
+
+async def test_a_device_that_closes_the_connection_for_every_other_unit():
+    answer = unit({0: 1}, NAMES)
+    report, watcher = await host_scanned(lambda number, pdu: answer(pdu) if number == 1 else False)
+    assert [found.identity.vendor for found in report.found] == ["Acme"]
+    assert "again and again" in report.stopped
+    assert 10 < len(watcher.asked) < 30
+
+
+async def test_a_device_that_closes_the_connection_now_and_then_is_scanned_to_the_end():
+    answer = unit({0: 1}, NAMES)
+    report, _ = await host_scanned(lambda number, pdu: answer(pdu) if number % 2 else False, units=list(range(1, 31)))
+    assert [found.unit for found in report.found] == list(range(1, 31, 2))
+    assert not report.stopped
+
+
+async def test_a_device_that_always_closes_the_connection():
+    with pytest.raises(LinkError, match="closed the connection"):
+        await host_scanned(lambda number, pdu: False)
+
+
+async def test_a_host_that_never_answers():
+    report, _ = await host_scanned(lambda number, pdu: None, units=[1, 2])
+    assert [verdict.code for verdict in report.verdicts] == ["silent"]
+    assert "takes the connection, but nothing answers" in report.verdicts[0].sentence
+
+
+async def test_a_bus_behind_a_serial_server():
+    slave = modbus_evil.Slave(modbus_evil.honest, unit=3)
+    async with modbus_evil.on_tcp(slave) as place:
+        name, port = place.split(":")
+        wire = SocketWire(place)
+        await wire.open(name, int(port), 3.0)
+        probe, report = RtuProbe(wire, 0.05, 0.0), Report()
+        await BusSweep(probe, (), [2, 3], Watcher(), report, LISTEN_S).run()
+        probe.close()
+    assert [(found.unit, found.settings, found.value) for found in report.found] == [(3, None, 0)]

@@ -76,6 +76,10 @@ def test_on_tcp_nobody_is_sent_to_the_wires(counts):
         assert verdict.code != "good"
 
 
+def test_the_share_of_damaged_answers_on_tcp():
+    assert "4 % of the answers" in verdicts(Evidence(requests=50, answers=48, damaged=2, serial=False))[0].sentence
+
+
 def test_a_verdict_is_one_line_with_its_cure():
     found = verdicts(Evidence(requests=1, silent=1))[0]
     assert str(found) == f"{found.sentence}; {found.cure}"

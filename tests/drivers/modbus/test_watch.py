@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 
 import pytest
@@ -116,12 +117,24 @@ def test_noise_is_told_and_hides_no_answer_behind_it(noise):
     assert watch.seen[2].words == "answer of unit 7, 8 data bytes"
 
 
-def test_an_echo_is_recognised():
+@FRAMINGS
+def test_an_echo_is_recognised(framing):
+    watch = Watch(framing)
+    watch("tx", frame(framing, 7, ASK.pdu), 0.0)
+    watch("rx", frame(framing, 7, ASK.pdu), 0.0)
+    watch("rx", frame(framing, 7, registers(ASK.pdu)), 0.1)
+    watch.flush()
+    assert [one.echo for one in watch.seen] == [False, True, False]
+    assert watch.seen[1].hint == "set echo: true on the connection"
+    assert watch.seen[2].words == "answer of unit 7, 8 data bytes"
+
+
+def test_an_echo_alone_is_recognised():
     watch = Watch("rtu")
     watch("tx", framed(7, ASK.pdu), 0.0)
     watch("rx", framed(7, ASK.pdu), 0.0)
     watch.flush()
-    assert "echo: true" in watch.seen[1].words
+    assert watch.seen[1].echo
 
 
 @FRAMINGS
@@ -133,6 +146,36 @@ def test_no_bytes_make_it_stumble_and_none_is_lost(framing, pieces):
     watch.flush()
     for wanted in ("tx", "rx"):
         assert b"".join(one.raw for one in watch.seen if one.direction == wanted) == b"".join(d for w, d in pieces if w == wanted)
+
+
+@pytest.mark.campaign
+@FRAMINGS
+def test_a_million_pieces_of_anything(framing):
+    chance = random.Random(1)
+    watch = Watch(framing)
+    sound = [frame(framing, 7, ASK.pdu), frame(framing, 7, registers(ASK.pdu)), frame(framing, 7, b"\x83\x02")]
+    taken = told = 0
+    for _ in range(1_000_000):
+        data = bytearray(chance.choice(sound) if chance.random() < 0.7 else chance.randbytes(chance.randrange(1, 30)))
+        if chance.random() < 0.5:
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        watch(chance.choice(("tx", "rx")), bytes(data), 0.0)
+        taken += len(data)
+        told += sum(len(one.raw) for one in watch.seen)
+        watch.clear()
+    watch.flush()
+    assert told + sum(len(one.raw) for one in watch.seen) == taken
+
+
+def test_noise_without_end_is_told_while_it_lasts_and_hides_no_answer():
+    watch = Watch("rtu")
+    watch("tx", framed(7, ASK.pdu), 0.0)
+    for _ in range(20):
+        watch("rx", b"\x55" * 100, 0.1)
+    watch("rx", framed(7, registers(ASK.pdu)), 0.2)
+    assert "no sound frame" in watch.seen[1].words
+    assert watch.seen[-1].words == "answer of unit 7, 8 data bytes"
+    assert sum(len(one.raw) for one in watch.seen[1:-1]) == 2000
 
 
 def test_who_wants_to_know_is_told_at_once():

@@ -86,6 +86,7 @@ def test_where_to(flags, scheme, address):
     [
         ("10.0.0.1 5", "5: this gateway only reads, it writes nothing to a machine; leave the values out"),
         ("10.0.0.1 -- -1 3", "-1 3: this gateway only reads"),
+        ("-1 -r 17", "which device? name a serial port"),
         ("-W 10.0.0.1", "-W writes; this gateway only reads"),
         ("-u /dev/ttyS0", "gateway scan"),
         ("-R /dev/ttyS0", "RTS"),

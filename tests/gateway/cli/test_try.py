@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
+import struct
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.modbus.address import Address
+from drivers.modbus.guess import Fit, Guess, Shown, guess
 from drivers.modbus.request import Request
 from drivers.modbus.watch import Seen
 from gateway.cli import _try_show as show
 from gateway.cli import main
 from gateway.cli._site import Usage, load, machine_of, site_path
+from gateway.cli._try_guess import explain, point_line, rivals_of
 from gateway.cli._try_live import Screen
 from gateway.cli._try_read import Attempt, Row, Wave
+from gateway.config.check import check
 from tests.gateway.cli.doctor_site import config, refusing_port, site
 
 
@@ -40,9 +47,12 @@ BAD = row("pressure", value=None, raw="", ms=None, quality="bad", reason="the de
 def test_the_site_is_found_where_it_is_looked_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GATEWAY_SITE", raising=False)
-    with pytest.raises(Usage, match=r"looked for site\.yaml, /etc/retrofit-gateway/site\.yaml"):
+    with pytest.raises(Usage, match=r"looked for \./site\.yaml, else \$GATEWAY_SITE, else /etc/retrofit-gateway/site\.yaml"):
         site_path(None)
     elsewhere = tmp_path / "elsewhere.yaml"
+    monkeypatch.setenv("GATEWAY_SITE", str(elsewhere))
+    with pytest.raises(Usage, match=r"names .*elsewhere\.yaml, which does not exist"):
+        site_path(None)
     elsewhere.touch()
     monkeypatch.setenv("GATEWAY_SITE", str(elsewhere))
     assert site_path(None) == elsewhere
@@ -147,6 +157,36 @@ def test_what_a_device_sends_as_text_does_nothing_to_the_terminal():
     assert show.shown("PM\x1b[2J5\n000") == "PM·[2J5·000"
 
 
+@given(unit=st.text(st.characters(exclude_categories=["C", "Z"]), max_size=6), data=st.binary(min_size=12, max_size=12))
+def test_the_line_of_the_wizard_says_what_was_found(unit, data):
+    shown = Shown.parse("41.9")
+    at = Address.parse("holding wire 40072")
+    raw = data[:2] + struct.pack(">h", 419) + data[4:]
+    for one in guess(raw, 1, shown):
+        head = "site: s\ngateway: g\nmachines:\n- name: m\n  connect: modbus-tcp://h\n  points:\n"
+        text = f"{head}    {point_line('x', at, one, unit)}\n"
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(text)
+            file.flush()
+            point = check(file.name).config.machines["m"].points["x"]
+        assert (point.type, point.order or "ABCD", point.scale, point.unit) == (one.type, one.order, one.scale, unit)
+        assert point.at.wire == at.wire + one.shift
+
+
+def test_readings_that_fit_as_well_and_mean_something_else_are_told():
+    one = Guess("int16", "ABCD", 0.1, 0, 41.9, Fit.EXACT, 0.6)
+    same = Guess("uint16", "ABCD", 0.1, 0, 41.9, Fit.EXACT, 0.7)
+    other = Guess("float32", "BADC", 1.0, 0, 41.91, Fit.EXACT, 2.0)
+    beside = Guess("int16", "ABCD", 0.1, 1, 41.9, Fit.EXACT, 4.6)
+    assert rivals_of([one, same, beside]) == []
+    assert rivals_of([one, same, other, beside]) == [other]
+    at = Address.parse("holding 40017")
+    text = "\n".join(explain(at, {16: b"\x01\xa3"}, Shown.parse("41.9"), [one, same, other, beside], "x: {}"))
+    assert "! 1 more fits as well; read again when the display has moved" in text
+    assert "! uint16 gives the same now" in text
+    assert "▶ holding 40017 (wire 16)          01A3  419" in text
+
+
 def test_an_opc_ua_machine_has_nodes_instead_of_addresses():
     lines = show.table([row(manual="Objects/Lathe/Speed", wire="", raw="")], 80)
     assert lines[0].split() == ["point", "node", "value", "ms", "verdict"]
@@ -201,7 +241,7 @@ def test_live_json_is_one_object_a_line(tmp_path):
     machine = config(tmp_path, a="modbus-tcp://10.0.0.1").machines["a"]
     out = io.StringIO()
     screen = Screen(out, json=True)
-    for value in (1, b"\xff", [1, "a"]):
+    for value in (1, b"\xff", [1, b"a", math.nan]):
         screen.take(machine, Attempt(rows=[row(value=value)]))
     screen.end()
-    assert [json.loads(line)["points"][0]["value"] for line in out.getvalue().splitlines()] == [1, "ff", [1, "a"]]
+    assert [json.loads(line)["points"][0]["value"] for line in out.getvalue().splitlines()] == [1, "ff", [1, "61", None]]

@@ -20,6 +20,7 @@ def test_the_example_shows_every_driver_and_releases_to_every_recipient():
     assert {machine.link.scheme for machine in checked.config.machines.values()} == {
         "modbus-tcp",
         "modbus-rtu",
+        "modbus-tls",
         "opc.tcp",
         "replay",
     }

@@ -90,3 +90,24 @@ def test_every_packaged_profile_has_the_form_of_a_profile():
         known = fields_of(module.ProfileSpec)
         own = root.part({key: entry for key, entry in root.entries.items() if key in known})
         assert build(module.ProfileSpec, own, found) is not BAD, found.problems
+
+
+def test_a_quirk_is_an_option_with_its_reason_and_a_machine_may_know_better(site, heads):
+    text = PROFILE.replace("order: CDAB\n", "") + "quirks: {order: {value: CDAB, why: the maker swaps words}}\n"
+    assert site(SITE, **{"profiles__acme__meter-3": text}).config.machines["m"].options.order == "CDAB"
+    assert site(SITE + "    order: BADC\n").config.machines["m"].options.order == "BADC"
+    (head,) = heads(SITE, **{"profiles__acme__meter-3": text.replace("CDAB", "CDBA")})
+    assert head.startswith("profiles/acme/meter-3.yaml:7:25: ")
+    assert "'CDBA' is not one of ABCD" in head
+
+
+def test_what_a_scan_and_a_reader_need_does_not_change_a_machine(site):
+    more = "vendor: ACME\nserial: {baud: 19200, parity: E}\nidentify: {vendor: ACME*}\nverified: image\nnotes: [hello]\n"
+    machine = site(SITE, **{"profiles__acme__meter-3": PROFILE}).config.machines["m"]
+    assert site(SITE, **{"profiles__acme__meter-3": PROFILE + more}).config.machines["m"] == machine
+
+
+def test_a_profile_of_another_driver_is_told_once(heads):
+    found = heads(SITE.replace("modbus-tcp://h?unit=3", "opc.tcp://h?insecure=true"), **{"profiles__acme__meter-3": PROFILE})
+    (told,) = (head for head in found if "warning" not in head)
+    assert told == "site.yaml:6:14: this profile is for the driver 'modbus', and opc.tcp is served by 'opcua'"

@@ -1,0 +1,152 @@
+"""Modbus TCP at 1,000, 10,000 and 100,000 points/s: the driver and the running gateway beside pymodbus and libmodbus, in one run.
+
+Every client reads the same servers (Debian's libmodbus, 5 % of the values change every second) once a second in a process of its
+own; what counts is its CPU time, which does not depend on how fast the servers are. The driver's figure includes decoding, scaling
+and quality of every point, pymodbus's and libmodbus's only the registers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.bench import Row
+from tests.bench.bench_gateway import cpu_s, memory_mb
+from tests.integration.running import RunningGateway
+from tests.peers.modbus_load import compiled, load
+
+ROOT = Path(__file__).parents[2]
+SETTLE_S = 1
+SECONDS = 4
+GATEWAY_SETTLE_S = 5.0
+GATEWAY_SECONDS = 8.0
+LEVELS = ((10, 100), (10, 1000), (50, 2000))
+"""Devices and registers of each."""
+
+CPU_BUDGET = 0.30
+RSS_BUDGET_MB = {1_000: 45, 100_000: 100}
+
+
+class Client(NamedTuple):
+    """One way to read: what it is called and how its process is started (`settle seconds registers ports` follow)."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+def clients() -> list[Client]:
+    """Return the ways to read that are measured; those on uvloop only where it is installed."""
+    python = (sys.executable, "-m", "tests.bench.modbus_reader")
+    loops = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
+    found = [Client(f"{kind}, {loop}", (*python, kind, loop)) for kind in ("pymodbus", "driver") for loop in loops]
+    return [*found, Client("libmodbus C", (str(compiled("modbus_client")),))]
+
+
+def read(client: Client, ports: list[int], registers: int) -> dict[str, float]:
+    """Run one client against the servers; return what it measured, CPU as a part of a core."""
+    command = [*client.command, *map(str, (SETTLE_S, SECONDS, registers, *ports))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=60)
+    result: dict[str, float] = json.loads(done.stdout)
+    return {"cpu": result["cpu_s"] / result["seconds"], "rss_mb": result["rss_mb"]} | {
+        key: result[key] / result["seconds"] for key in ("requests", "points", "late")
+    }
+
+
+def write_site(folder: Path, ports: list[int], registers: int) -> Path:
+    """Write a site whose machines share one profile, as a hall of equal machines does."""
+    profile = folder / "profiles" / "bench" / "load.yaml"
+    profile.parent.mkdir(parents=True, exist_ok=True)
+    points = "".join(f"  p{wire}: {{at: holding wire {wire}}}\n" for wire in range(registers))
+    profile.write_text(f"name: Load\nsource: tests/peers/modbus_load.c\npoints:\n{points}")
+    machines = "".join(
+        f"  - {{name: m{n}, connect: 'modbus-tcp://127.0.0.1:{port}', every: 1s, profile: bench/load}}\n"
+        for n, port in enumerate(ports)
+    )
+    path = folder / "site.yaml"
+    path.write_text(f"site: bench\ngateway: g\nmachines:\n{machines}")
+    return path
+
+
+async def gateway(ports: list[int], registers: int, loop: str) -> dict[str, float]:
+    """Run the whole gateway (shape, history, status; no uplink) and measure it from outside."""
+    with tempfile.TemporaryDirectory() as folder:
+        running = RunningGateway(write_site(Path(folder), ports, registers), Path(folder, "var"), arguments=("--loop", loop))
+        try:
+            await running.start()
+            await asyncio.sleep(GATEWAY_SETTLE_S)
+            before, cpu, began = _totals(running), cpu_s(running.pid), asyncio.get_running_loop().time()
+            await asyncio.sleep(GATEWAY_SECONDS)
+            after, cpu = _totals(running), cpu_s(running.pid) - cpu
+            span = asyncio.get_running_loop().time() - began
+            result = {key: (after[key] - before[key]) / span for key in before}
+            points = result["scans"] * registers
+            return result | {"points": points, "cpu": cpu / span, "rss_mb": memory_mb(running.pid)}
+        finally:
+            running.stop()
+
+
+def _totals(running: RunningGateway) -> dict[str, float]:
+    machines = running.status()["machines"].values()
+    found = {key: float(sum(machine[key] for machine in machines)) for key in ("scans", "missed")}
+    return found | {"requests": float(sum(machine["line"]["requests"] for machine in machines))}
+
+
+def rows() -> list[Row]:
+    """Measure everything and return the rows of the table."""
+    found: list[Row] = []
+    for devices, registers in LEVELS:
+        with load(devices, registers) as ports:
+            found += level(devices * registers, registers, ports)
+    return found
+
+
+def level(points: int, registers: int, ports: list[int]) -> list[Row]:
+    """Measure one number of points per second; the whole gateway where it has a budget."""
+    found: list[Row] = []
+    results: dict[str, dict[str, float]] = {client.name: read(client, ports, registers) for client in clients()}
+    plain = results["pymodbus, asyncio"]
+    for name, result in results.items():
+        if result is not plain:
+            found.append(Row(f"modbus_{points}_{_key(name)}_cpu_vs_pymodbus", result["cpu"] / plain["cpu"], None, _note(result)))
+    found.insert(0, Row(f"modbus_{points}_pymodbus_cpu_of_a_core", plain["cpu"], None, _note(plain)))
+    if points not in RSS_BUDGET_MB:
+        return found
+    if points == min(RSS_BUDGET_MB):
+        naive = read(Client("naive", (sys.executable, "-m", "tests.bench.modbus_reader", "naive", "asyncio")), ports, registers)
+        found.append(Row(f"modbus_{points}_naive_cpu_vs_pymodbus", naive["cpu"] / plain["cpu"], None, _note(naive)))
+    loops = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
+    for loop in loops:
+        result = asyncio.run(gateway(ports, registers, loop))
+        most_mb = RSS_BUDGET_MB[points]
+        key = f"modbus_{points}_gateway_{loop}"
+        told = f"{_note(result)}, {result['missed']:.1f} scans/s missed"
+        if points == max(RSS_BUDGET_MB):
+            found.append(Row(f"{key}_cpu", result["cpu"] / CPU_BUDGET, 1.0, f"{told}; budget {CPU_BUDGET:.0%} of a core"))
+            found.append(
+                Row(f"{key}_points_missing", max(0.0, 1 - result["points"] / points), 0.05, f"{result['points']:.0f} points/s")
+            )
+        else:
+            found.append(Row(f"{key}_requests_vs_naive", result["requests"] / points, 0.1, told))
+        found.append(Row(f"{key}_rss", result["rss_mb"] / most_mb, 1.0, f"{result['rss_mb']:.1f} MB; budget {most_mb} MB"))
+    return found
+
+
+def _key(name: str) -> str:
+    return name.lower().replace(", ", "_").replace(" ", "_")
+
+
+def _note(result: dict[str, float]) -> str:
+    late = f", {result['late']:.0f} late" if result.get("late") else ""
+    size = f"{result['rss_mb']:.0f} MB"
+    return f"{result['cpu']:.1%} of a core, {size}, {result['requests']:.0f} requests/s, {result['points']:.0f} points/s{late}"
+
+
+if __name__ == "__main__":
+    for row in rows():
+        print(row, file=sys.stdout)
