@@ -182,7 +182,8 @@ class Plugin(Struct, frozen=True, kw_only=True):
         plan: the requests of one scan of such points, in order: (link, unit options, points by name, seconds a device takes to
             begin its answer, None for a usual time). What all machines of a connection need is compared with their periods.
         files: the files on this computer that a connection needs.
-        streams: whether its drivers have the power `Streams`; only then a machine may have `vibration:`.
+        streams: whether its drivers have the power `Streams`; only then a machine may have `vibration:`, and where `unit` has a
+            field `waveform`, only a machine that sets it.
         medium: from the scheme and the checked address: `serial` where the line has one set of options for all machines on it,
             `tcp` where a device may accept a single connection, else empty. Where it is not empty and `unit` has a field
             `unit`, no two machines on a line should have the same.

@@ -33,5 +33,6 @@ PLUGIN = Plugin(
     check_address=check_address,
     check=check,
     plan=forecast,
+    streams=True,
     medium=medium,
 )

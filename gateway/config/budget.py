@@ -89,11 +89,15 @@ def loads(machines: Iterable[Machine], turnaround_s: float | None = None) -> lis
         turnaround_s: how long a device takes to begin its answer; None: what the driver takes for usual.
     """
     groups: list[tuple[Link, list[Group]]] = []  # a Link holds options that need not be hashable
+    plans = {}
     for machine in machines:
-        try:
-            plan = driver.find(machine.link.scheme).plan
-        except LookupError:
-            continue  # was told where the URL is read
+        scheme = machine.link.scheme
+        if scheme not in plans:
+            try:
+                plans[scheme] = driver.find(scheme).plan
+            except LookupError:
+                plans[scheme] = None  # was told where the URL is read
+        plan = plans[scheme]
         if plan is None or not machine.points:
             continue
         own = next((own for link, own in groups if link == machine.link), None)

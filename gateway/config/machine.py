@@ -85,9 +85,14 @@ class Machines:
                 outcome.medium = url.plugin.medium(link.scheme, link.address)
                 outcome.files = tuple(url.plugin.files(link)) if url.plugin.files else ()
                 self._across(url.plugin, link, unit, table, node, points)
-        if url and url.plugin and url.scheme in url.plugin.schemes and not url.plugin.streams and "vibration" in node.entries:
-            words = f"{url.scheme} brings no waveform to compute vibration features from; leave 'vibration' out"
-            found.error(node.entries["vibration"].key, f"{words}, or connect a waveform such as replay:bearing.wav")
+        if url and url.plugin and url.scheme in url.plugin.schemes and "vibration" in node.entries:
+            described = getattr(outcome.unit, "waveform", True) is not None or outcome.unit is BAD
+            if not url.plugin.streams or not described:
+                words = f"{url.scheme} brings no waveform to compute vibration features from; leave 'vibration' out"
+                cure = (
+                    "say where it stands with 'waveform'" if url.plugin.streams else "connect a waveform such as replay:bearing.wav"
+                )
+                found.error(node.entries["vibration"].key, f"{words}, or {cure}")
         self._conditions(outcome, node, points, table)
         good = not any(problem.level == "error" for problem in found.problems[before:])
         if good and not outcome.points and not outcome.features:

@@ -63,7 +63,7 @@ MACHINE = HEAD + "machines:\n  - {{name: m, {}}}\n"
         ("connect: 'modbus-tcp://h', every: 0s", "'every' must be longer than 0s"),
         ("connect: 'modbus-tcp://h', every: 5ms", "'every' must be at least 10ms; what changes faster is no point but a waveform"),
         ("connect: 'replay:a.wav?unit=g', vibration: {every: 5ms}", "'every' must be at least 10ms; what changes faster is no point but a waveform"),
-        ("connect: 'modbus-tcp://h', vibration: {}, points: {a: {at: coil 1}}", "modbus-tcp brings no waveform to compute vibration features from; leave 'vibration' out, or connect a waveform such as replay:bearing.wav"),
+        ("connect: 'modbus-tcp://h', vibration: {}, points: {a: {at: coil 1}}", "modbus-tcp brings no waveform to compute vibration features from; leave 'vibration' out, or say where it stands with 'waveform'"),
         ("connect: 'xyz://h'", "unknown driver 'xyz'; known: modbus-ascii, modbus-rtu, modbus-tcp, modbus-tls, modbus-udp, opc.tcp, replay"),
         ("connect: 'opcua.tcp://h', insecure: true", "unknown driver 'opcua.tcp', did you mean 'opc.tcp'? known: modbus-ascii, modbus-rtu, modbus-tcp, modbus-tls, modbus-udp, opc.tcp, replay"),
         ("connect: 'localhost:502'", "'localhost:502' is not a URL of a device; did you mean 'modbus-tcp://localhost:502'?"),
