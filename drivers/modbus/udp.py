@@ -17,4 +17,3 @@ class UdpExchange(TcpExchange):
             self.counters.garbage += len(data)
             return
         super()._received(data)
-        self._rest_of_frame = b""

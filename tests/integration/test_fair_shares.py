@@ -19,7 +19,7 @@ KEPT = 0.95
 
 # scheme, peer, period, how long the rates are counted; one moment at the edge of that time weighs less than what may be lost
 LINES = {
-    "tcp": ("modbus-tcp", modbus_units.tcp, 0.1, 8.0),
+    "tcp": ("modbus-tcp", modbus_units.tcp, 0.2, 10.0),
     "gateway before serial units": ("modbus-tcp", modbus_units.gateway, 0.4, 12.0),
     "bus": ("modbus-rtu", modbus_units.bus, 0.25, 8.0),
 }
@@ -47,7 +47,7 @@ async def test_one_of_ten_dies_and_returns(line):
         peer.die()
         if scheme == "modbus-rtu":  # there the first silence costs everybody one timeout
             await until(lambda: state(machines, f"u{DEAD}") == "bad")
-            most = 1.0 / every_s + 1
+            most = 1.0 / every_s + 2
             assert all(machines.status()[f"u{unit}"]["missed"] - missed[unit] <= most for unit in HEALTHY)
         assert lost(await rates(peer, seconds), every_s) == {}, "share of their rate that the others kept"
         status = machines.status()[f"u{DEAD}"]
@@ -64,10 +64,10 @@ async def test_one_of_ten_dies_and_returns(line):
 
 
 async def test_three_of_ten_dead_from_the_beginning():
-    async with modbus_units.tcp([3, 5, 8]) as peer, polled(units("modbus-tcp", peer.place, UNITS, 0.1)) as machines:
+    async with modbus_units.tcp([3, 5, 8]) as peer, polled(units("modbus-tcp", peer.place, UNITS, 0.2)) as machines:
         await until(lambda: all(state(machines, f"u{unit}") == "bad" for unit in (3, 5, 8)))
-        kept = await rates(peer, 4.0)
-        assert [unit for unit in HEALTHY if unit not in {3, 8} and kept[unit] * 0.1 < KEPT] == []
+        kept = await rates(peer, 8.0)
+        assert [unit for unit in HEALTHY if unit not in {3, 8} and kept[unit] * 0.2 < KEPT] == []
         peer.live()
         await until(lambda: all(state(machines, f"u{unit}") == "good" for unit in UNITS), RETURN_S)
 

@@ -245,3 +245,13 @@ async def test_requests_that_are_too_long_are_told():
         gc.collect()
         assert driver.warnings == [], "what is no longer read warns no longer"
         await driver.close()
+
+
+async def test_who_could_not_connect_holds_up_nobody():
+    async with modbus_quirky.on_tcp(Device()) as place:
+        pass  # nobody listens there any more
+    drivers = []
+    for _ in range(2):
+        drivers.append(PLUGIN.create(link("modbus-tcp", place, one_connection=True, connect_timeout=Duration(0.2)), Clock()))
+        with pytest.raises(LinkError, match="refuses the connection"):
+            await drivers[-1].open()
