@@ -51,7 +51,6 @@ EVENTS = {
     # machines
     "machine_unavailable": "a machine cannot be read; its points are bad with this reason",
     "machine_recovered": "a machine can be read again",
-    "stream_ended": "a waveform that is played once came to its end",
     "stream_ended": "a recording that is played once has come to its end",
     "driver_fault": "a driver failed in a way it should not; its connection is opened again",
     "record_fault": "what a machine sent could not be made into records",
