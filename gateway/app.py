@@ -123,16 +123,7 @@ class App:
     def status(self) -> dict[str, Any]:
         """Return the state of everything as plain JSON values."""
         now = self._clock.stamp()
-        machines = self._machines.status()
-        latest: dict[str, dict[str, Any]] = {name: {} for name in machines}
-        for record in self._history.latest():
-            if record.machine in latest and hasattr(record, "value"):
-                row = {"value": record.value, "unit": record.unit, "age_s": round((now.mono_ns - record.stamp.mono_ns) / 1e9, 1)}
-                quality, reason = getattr(record, "quality", None), getattr(record, "reason", None)
-                latest[record.machine][record.point] = row | {
-                    "quality": quality.word if quality is not None else "good",
-                    "reason": reason.words if reason is not None else "",
-                }
+        machines = {name: machine | {"latest": self._history.shown(name)} for name, machine in self._machines.status().items()}
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -147,7 +138,8 @@ class App:
             "stuck": self._pulse.stuck(),
             "history": self._history.status(),
             "state": {"troubles": list(self._state.troubles)},
-            "machines": {name: machine | {"latest": latest[name]} for name, machine in machines.items()},
+            "machines": machines,
+            "alarms": [to_builtins(event) for event in self._history.alarms()],
             "recipients": self._recipients.status(),
         }
 

@@ -102,6 +102,20 @@ class History:
         """Return the latest reading or feature of every point since the start, by machine in the order in which they came up."""
         return [record for points in self._latest.values() for record in points.values()]
 
+    def shown(self, machine: str) -> dict[str, dict[str, Any]]:
+        """Return the latest value of every point of a machine as plain JSON values, for people; quality and reason are words."""
+        now_ns = self._clock.stamp().mono_ns
+        return {
+            point: {
+                "value": record.value,
+                "unit": record.unit,
+                "age_s": round((now_ns - record.stamp.mono_ns) / 1e9, 1),
+                "quality": record.quality.word,
+                "reason": record.reason.words,
+            }
+            for point, record in self._latest.get(machine, {}).items()
+        }
+
     def events(self) -> list[Event]:
         """Return the last 200 events since the start, oldest first."""
         return list(self._events)

@@ -68,13 +68,13 @@ def run(args: argparse.Namespace) -> int:
     from gateway.config import ConfigError, load_config
     from gateway.control import AlreadyRunning, DataFolder
 
-    if is_missing("run", args.site):
-        return MISSING
     try:
         factory = loop_factory(args.loop)
     except ImportError:
         print("gateway run: uvloop is not installed; pip install 'retrofit-gateway[fast]', or leave --loop out", file=sys.stderr)
         return 2
+    if is_missing("run", args.site):
+        return MISSING
     try:
         config = load_config(args.site)
     except ConfigError as error:

@@ -50,6 +50,7 @@ def troubles(status: dict[str, Any]) -> list[str]:
             found.append(f"{name}: {recipient['uplink']['last_error'] or 'not connected yet'}")
         if recipient["outbox"]["trouble"]:
             found.append(f"{name}: {recipient['outbox']['trouble']}")
+    found.extend(_alarm(alarm) for alarm in status["alarms"])
     found.extend(f"stands still: {loop}" for loop in status["stuck"])
     return found
 
@@ -95,11 +96,17 @@ def render(status: dict[str, Any], *, points: bool) -> list[str]:
         lines.extend(f"  ! {warning}" for warning in uplink["warnings"])
     if not status["recipients"]:
         lines += ["", "no uplink: everything stays here"]
+    lines.extend(f"✗ {_alarm(alarm)}" for alarm in status["alarms"])
     lines.extend(f"✗ stands still: {loop}" for loop in status["stuck"])
     return lines
 
 
 _MARK = {"good": "●", "bad": "✗", "starting": "○", "ended": "○"}
+
+
+def _alarm(alarm: dict[str, Any]) -> str:
+    value = f"{_shown(alarm['value'])} {alarm['unit']}".rstrip()
+    return f"{alarm['machine']}.{alarm['point']} went too {alarm['after']}: {value}"
 
 
 def wrapped(line: str, width: int) -> str:

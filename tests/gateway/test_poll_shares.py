@@ -90,7 +90,7 @@ def line() -> Line:
 
 @pytest.fixture
 async def poller(line: Line) -> AsyncIterator[Poller]:
-    poller = Poller(LINK, line.create, Clock(), lambda: None)
+    poller = Poller(LINK, line.create, Clock(), lambda *_: None)
     poller.start()
     yield poller
     await poller.stop()
@@ -235,7 +235,7 @@ async def test_a_machine_that_is_waited_for_is_overtaken(poller: Poller, line: L
 async def test_a_window_of_one_is_kept(line: Line) -> None:
     line.window = 1
     line.waits["a"] = asyncio.Event()
-    poller = Poller(LINK, line.create, Clock(), lambda: None)
+    poller = Poller(LINK, line.create, Clock(), lambda *_: None)
     poller.add(machine("a", link=LINK), Collector())
     poller.add(machine("b", link=LINK), Collector())
     poller.start()
@@ -261,7 +261,7 @@ async def test_machines_that_are_dead_leave_room_in_the_window(poller: Poller, l
 async def test_stopping_closes_the_line_when_a_read_hangs(line: Line) -> None:
     line.waits["a"] = asyncio.Event()
     sink = Collector()
-    poller = Poller(LINK, line.create, Clock(), lambda: None)
+    poller = Poller(LINK, line.create, Clock(), lambda *_: None)
     poller.add(machine("a", link=LINK), sink)
     poller.start()
     await until(lambda: "a" in line.open_now)
@@ -279,7 +279,7 @@ async def test_reconnecting_pollers_do_not_march_in_step() -> None:
         moments.append(clock.monotonic())
         return world.create(link, clock)
 
-    pollers = [Poller(LINK, create, Clock(), lambda: None) for _ in range(10)]  # type: ignore[arg-type]
+    pollers = [Poller(LINK, create, Clock(), lambda *_: None) for _ in range(10)]  # type: ignore[arg-type]
     for poller in pollers:
         poller.start()
     await until(lambda: len(moments) >= 30)

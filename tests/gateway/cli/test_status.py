@@ -43,6 +43,7 @@ def status(**changes: Any) -> dict[str, Any]:
         "last_stop": "clean",
         "clock": {"quality": "synced", "boot": "0"},
         "stuck": [],
+        "alarms": [],
         "machines": {"press-1": machine()},
         "recipients": {
             "cooperative": {
@@ -121,3 +122,10 @@ def test_a_long_line_is_broken_under_its_own_beginning() -> None:
     assert all(len(part) <= 80 for part in parts)
     assert all(part.startswith("    point_") for part in parts[1:])
     assert " ".join(part.strip() for part in parts) == line.strip()
+
+
+def test_a_limit_that_is_crossed_is_seen_at_the_machine() -> None:
+    alarm = {"machine": "press-1", "point": "oil_temp", "after": "high", "value": 81.25, "unit": "°C"}
+    hot = status(alarms=[alarm])
+    assert troubles(hot) == ["press-1.oil_temp went too high: 81.25 °C"]
+    assert "✗ press-1.oil_temp went too high: 81.25 °C" in render(hot, points=False)
