@@ -60,6 +60,7 @@ def _site(root: Mapping, site: Path, shown: Path, found: Found) -> Config | None
     machines = Machines(lines, Profiles(base, shown.parent), str(base), found)
     outcomes = _machines(_value(root, "machines"), machines, found)
     lines.unused()
+    _no_machines(root, found)
     check_neighbours(outcomes, found)
     uplinks = _uplinks(root, spec, found)
     check_files(outcomes, uplinks, root, base, found)
@@ -86,6 +87,16 @@ def _machines(node: Node | None, machines: Machines, found: Found) -> list[Outco
             )
         first.setdefault(outcome.name, outcome.key)
     return outcomes
+
+
+def _no_machines(root: Mapping, found: Found) -> None:
+    """Warn of a list of machines in which none stands; without the key nothing was meant to be read."""
+    entry = root.entries.get("machines")
+    if entry and (isinstance(entry.value, Sequence) and not entry.value.items):
+        words = "no machine stands here, so nothing is read"
+        found.warning(
+            entry.key, f"{words}; add one: machines: [{{name: press-1, connect: 'modbus-tcp://10.0.0.21', points: {{…}}}}]"
+        )
 
 
 def _uplinks(root: Mapping, spec: Site | object, found: Found) -> dict[str, Uplink]:
