@@ -10,7 +10,7 @@ from array import array
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from drivers.replay.files import Recording, open_recording
+from drivers.replay.files import Recording, not_playable, open_recording
 from drivers.replay.live import LiveSource, connect_tcp, open_pipe
 from drivers.replay.pcm import FormatError
 from drivers.replay.spec import ReplayLink, kind_of, split_tcp
@@ -119,9 +119,10 @@ class ReplayDriver:
         try:
             samples = await asyncio.to_thread(recording.take, size)
         except FormatError as error:
-            raise LinkError(f"{self._path} {error}") from None
+            raise not_playable(self._path, error) from None
         except (OSError, ValueError) as error:
-            raise LinkError(f"{self._path} cannot be read any more: {error}") from None
+            why = getattr(error, "strerror", None) or error
+            raise LinkError(f"{self._path} cannot be read any more: {why}", hint="see that its disk or share is there") from None
         if not math.isfinite(sum(samples)):
             at = next((i for i, value in enumerate(samples) if not math.isfinite(value)), 0)
             raise LinkError(f"{self._path}: sample {done + at + 1} is {samples[at]}", hint="a waveform holds only finite numbers")

@@ -41,14 +41,14 @@ def open_recording(path: Path, options: ReplayLink) -> Recording:
     except FileNotFoundError:
         raise missing(path) from None
     except FormatError as error:
-        raise LinkError(f"{path} {error}") from None
+        raise not_playable(path, error) from None
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
 
 
 def _open(path: Path, options: ReplayLink) -> Recording:
     if not path.is_file() and path.exists():
-        raise FormatError("is a folder, not a recording" if path.is_dir() else "is not an ordinary file")
+        raise FormatError("is a folder, not a recording; name the file in it" if path.is_dir() else "is not an ordinary file")
     kind = kind_of(path.name)
     if kind == "csv":
         # An explicit rate is also the way out when the time column is too coarse to derive one.
@@ -98,9 +98,22 @@ def missing(path: Path) -> LinkError:
     if near:
         return LinkError(f"there is no file {path}", hint=f"did you mean '{near[0]}'?")
     listed = ", ".join(sorted(names)[:5])
-    return LinkError(
-        f"there is no file {path}", hint=f"recordings there: {listed}" if names else "no recordings are in this folder"
-    )
+    none = "no recordings are in this folder; copy it there, or correct the path"
+    return LinkError(f"there is no file {path}", hint=f"recordings there: {listed}" if names else none)
+
+
+_CURES = {
+    "wav": "save it as a .wav of PCM or float samples",
+    "csv": "a .csv has a row for each sample, a header line if it likes, and numbers only below it",
+    "npy": "save it as float32: numpy.save(name, a.astype('<f4'))",
+    "raw": "it holds float32 little-endian samples and nothing else",
+}
+
+
+def not_playable(path: Path, error: FormatError) -> LinkError:
+    """Return the error for a file that is not what its name says; the cure is the reader's own, else that of the kind."""
+    what, _, cure = str(error).partition("; ")
+    return LinkError(f"{path} {what}", hint=cure or _CURES.get(kind_of(path.name), ""))
 
 
 def unreadable(path: Path, error: Exception) -> LinkError:

@@ -46,7 +46,8 @@ class LiveSource:
         except asyncio.IncompleteReadError:
             raise LinkError(f"{self._name} ended the stream", hint="its source has stopped") from None
         except OSError as error:
-            raise LinkError(f"the stream from {self._name} broke: {error.strerror or error}") from None
+            why = (error.strerror or str(error)).lower()
+            raise LinkError(f"the stream from {self._name} broke: {why}", hint="is its source running?") from None
         samples = array("f", data)
         if not math.isfinite(sum(samples)):
             raise LinkError(f"{self._name} does not send float32 little-endian samples", hint="the bytes hold NaN or infinity")
@@ -68,11 +69,13 @@ async def connect_tcp(host: str, port: int, timeout_s: float) -> LiveSource:
         async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_connection(host, port, limit=_BUFFER_BYTES)
     except TimeoutError:
-        raise LinkError(f"no answer from {name} within {timeout_s:g} s", reason=Reason.TIMEOUT) from None
+        hint = "check the address, and that no firewall is between"
+        raise LinkError(f"no answer from {name} within {timeout_s:g} s", hint=hint, reason=Reason.TIMEOUT) from None
     except ConnectionRefusedError:
         raise LinkError(f"nobody listens on {name}", hint="is the source of the samples running?", reason=Reason.REFUSED) from None
     except OSError as error:
-        raise LinkError(f"cannot connect to {name}: {error.strerror or error}") from None
+        why = (error.strerror or str(error)).lower()
+        raise LinkError(f"cannot connect to {name}: {why}", hint="check its name, the network and that the source runs") from None
     return LiveSource(reader, writer, name, timeout_s)
 
 

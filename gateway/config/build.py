@@ -20,7 +20,7 @@ from gateway.config.found import BAD, HOW_TO_KEEP_SECRETS, Bad, Builder, Found
 from gateway.config.node import Entry, Mapping, Node, Scalar, Sequence
 from gateway.config.problem import looks_secret
 from gateway.config.spec import SecretRef
-from gateway.config.words import meant, nearest, quoted
+from gateway.config.words import in_flow, meant, nearest, quoted
 
 _META = ("ge", "gt", "le", "lt", "multiple_of", "pattern", "min_length", "max_length", "description", "examples")
 
@@ -136,7 +136,7 @@ def _no_mapping(struct: type[Struct], required: dict[str, FieldInfo], node: Node
         return BAD
     example = ", ".join(f"{key}: …" for key in required) or f"{next(iter(fields_of(struct)), 'key')}: …"
     if isinstance(node, Scalar) and node.value is not None and len(required) == 1 and not node.secret:
-        return found.wrong(node, "a mapping", f"; did you mean {{{next(iter(required))}: {node.text}}}?")
+        return found.wrong(node, "a mapping", f"; did you mean {{{next(iter(required))}: {in_flow(node.text)}}}?")
     return found.wrong(node, f"a mapping such as {{{example}}}")
 
 
@@ -190,7 +190,7 @@ def _list(item: Builder, meta: Meta | None) -> Builder:
 
     def build_list(node: Node, found: Found) -> Any:
         if not isinstance(node, Sequence):
-            cure = f"; did you mean [{node.text}]?" if isinstance(node, Scalar) and node.text and not node.secret else ""
+            cure = f"; did you mean [{in_flow(node.text)}]?" if isinstance(node, Scalar) and node.text and not node.secret else ""
             if isinstance(node, Mapping):
                 cure = "; begin each entry with '- '"
             return found.wrong(node, "a list", cure)

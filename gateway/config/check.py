@@ -61,6 +61,7 @@ def _site(root: Mapping, site: Path, shown: Path, found: Found) -> Config | None
     machines = Machines(lines, Profiles(base, shown.parent), str(base), found)
     outcomes = _machines(_value(root, "machines"), machines, found)
     lines.unused()
+    _no_machines(root, found)
     check_neighbours(outcomes, found)
     uplinks = _uplinks(root, spec, found)
     check_files(outcomes, uplinks, root, base, found)
@@ -97,6 +98,16 @@ def _overruns(ready: dict[str, Machine], outcomes: list[Outcome], lines: Lines, 
             longest = max(busy.groups, key=lambda group: group.share)
             key = next(outcome.key for outcome in outcomes if outcome.name == longest.machine)
             found.warning(lines.key(busy.link) or key, words)
+
+
+def _no_machines(root: Mapping, found: Found) -> None:
+    """Warn of a list of machines in which none stands; without the key nothing was meant to be read."""
+    entry = root.entries.get("machines")
+    if entry and (isinstance(entry.value, Sequence) and not entry.value.items):
+        words = "no machine stands here, so nothing is read"
+        found.warning(
+            entry.key, f"{words}; add one: machines: [{{name: press-1, connect: 'modbus-tcp://10.0.0.21', points: {{…}}}}]"
+        )
 
 
 def _uplinks(root: Mapping, spec: Site | object, found: Found) -> dict[str, Uplink]:

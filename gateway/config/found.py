@@ -42,6 +42,8 @@ class Found:
         """Report that something else was expected."""
         if isinstance(node, Scalar) and node.value is None and node.comment:
             cure = "; what follows ' #' is a comment, so put the value in quotes"
+        elif isinstance(node, Scalar) and node.value is None and not cure:
+            cure = "; write a value here, or leave the key out"
         self.error(node, f"expected {expected}, found {node.found}{cure}")
         return BAD
 

@@ -88,6 +88,14 @@ class Duration(_Quantity):
     __slots__ = ()
 
 
+class LongDuration(Duration):
+    """Seconds, where people think in days."""
+
+    units: ClassVar[dict[str, float]] = {"d": 86400.0} | Duration.units
+    example: ClassVar[str] = "30d"
+    __slots__ = ()
+
+
 class Rate(_Quantity):
     """Hertz."""
 
@@ -101,8 +109,17 @@ class Rate(_Quantity):
 class Size(_Quantity):
     """Bytes."""
 
-    units: ClassVar[dict[str, float]] = {"MB": 1e6, "kB": 1e3, "GB": 1e9, "B": 1.0, "MiB": 2.0**20, "KiB": 2.0**10, "GiB": 2.0**30}
-    spellings: ClassVar[dict[str, str]] = {"m": "MB", "g": "GB", "k": "kB", "bytes": "B", "byte": "B"}
+    units: ClassVar[dict[str, float]] = {
+        "MB": 1e6,
+        "kB": 1e3,
+        "GB": 1e9,
+        "TB": 1e12,
+        "B": 1.0,
+        "MiB": 2.0**20,
+        "KiB": 2.0**10,
+        "GiB": 2.0**30,
+    }
+    spellings: ClassVar[dict[str, str]] = {"m": "MB", "g": "GB", "k": "kB", "t": "TB", "bytes": "B", "byte": "B"}
     what: ClassVar[str] = "a size"
     example: ClassVar[str] = "512MB"
     __slots__ = ()

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from gateway.config.host import check_host
-from gateway.config.quantity import Duration, Rate, Size
+from gateway.config.quantity import Duration, LongDuration, Rate, Size
 
 __all__ = [
     "COOPERATIVE",
@@ -156,7 +156,7 @@ class Temperature(Spec, frozen=True, kw_only=True):
 class MachineSpec(Spec, frozen=True, kw_only=True):
     """What every machine can have, whatever the driver; the options of its driver may stand beside as keys or in the URL."""
 
-    name: Annotated[Name, Meta(description="name of the machine; the Sparkplug device", examples=["press-1"])]
+    name: Annotated[Name, Meta(description="name of the machine", examples=["press-1"])]
     connect: Annotated[
         str,
         Meta(
@@ -265,7 +265,7 @@ class Keep(Spec, frozen=True, kw_only=True):
     """How much is kept while the recipient is away."""
 
     max: Annotated[Size, Meta(description="bytes on disk")] = Size(512e6)
-    at_most: Annotated[Duration, Meta(description="older records are dropped, counted and told")] = Duration(30 * 86400)
+    at_most: Annotated[LongDuration, Meta(description="older records are dropped, counted and told")] = LongDuration(30 * 86400)
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""
@@ -295,8 +295,10 @@ class Uplink(Spec, frozen=True, kw_only=True):
 class Site(Spec, frozen=True, kw_only=True):
     """`site.yaml`: one gateway, the machines it reads, and where released results go."""
 
-    site: Annotated[Name, Meta(description="the member; the Sparkplug group", examples=["muster-metallbau"])]
-    gateway: Annotated[Name, Meta(description="this gateway; the Sparkplug edge node", examples=["hall-1"])]
+    site: Annotated[
+        Name, Meta(description="name of the member (the company), the same for all its gateways", examples=["muster-metallbau"])
+    ]
+    gateway: Annotated[Name, Meta(description="name of this gateway, another one for each", examples=["hall-1"])]
     connections: Annotated[dict[Name, Any], Meta(description="only where several machines share one line")] = field(
         default_factory=dict
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import functools
+import json
 import re
 from collections.abc import Iterable
 
 _LONGEST = 60
 _MANY = 16
+_SAFE_IN_FLOW = re.compile(r"[A-Za-z0-9_./+](?:[A-Za-z0-9_./+*?=-]|[ ](?=\w)|:(?=[^\s,]))*")
 _NUMBER_AHEAD = re.compile(r"\s*([-+]?\d+(?:[.,]\d+)?)")
 
 # What the same thing is called in other tools; a suggestion is made only where the right-hand word is a known key.
@@ -63,6 +65,13 @@ def quoted(value: object) -> str:
     """Return a value in quotes, shortened when it is long."""
     text = str(value)
     return f"'{text}'" if len(text) <= _LONGEST else f"'{text[: _LONGEST - 1]}…'"
+
+
+def in_flow(text: str) -> str:
+    """Return a text as it can stand in [ ] or { }: in quotes where YAML would take it for something else, as in ["*"]."""
+    if _SAFE_IN_FLOW.fullmatch(text):
+        return text
+    return json.dumps(text, ensure_ascii=False)
 
 
 def nearest(word: object, choices: Iterable[object]) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 import ssl
 from typing import Any
@@ -20,8 +21,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 from gateway.uplink import reasons
 from gateway.uplink.errors import SessionLost
 
+_ERRNO = re.compile(r"\[Errno -?\d+\] ")
+
 
 def _broken(detail: object = "") -> SessionLost:
+    if isinstance(detail, OSError):
+        detail = "the other side cut it" if isinstance(detail, ConnectionError) else (detail.strerror or str(detail)).lower()
     return SessionLost(f"the connection to the broker broke ({detail})" if detail else "the connection to the broker broke")
 
 
@@ -36,7 +41,7 @@ class _LastError(logging.Handler):
         """Keep the error's own words."""
         error = next((argument for argument in record.args or () if isinstance(argument, OSError)), None)
         plain = error is not None and not isinstance(error, ssl.SSLError) and error.strerror
-        self.text = plain.lower() if plain else record.getMessage()
+        self.text = plain.lower() if plain else _ERRNO.sub("", record.getMessage())
 
 
 class AckClient(aiomqtt.Client):

@@ -335,7 +335,8 @@ class _StoreFailed(UplinkError):  # noqa: N818  (like the others)
     """The outbox raised; a disk that fails must not end the uplink, it may come back."""
 
     def __init__(self, error: Exception) -> None:
-        super().__init__(f"the outbox fails: {error}", "check the disk of the data folder")
+        why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
+        super().__init__(f"the outbox fails: {why}", "check the disk of the data folder")
 
 
 def client_id(site: str, gateway: str, recipient: str) -> str:

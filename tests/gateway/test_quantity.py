@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.quantity import Duration, Rate, Size
+from gateway.config.quantity import Duration, LongDuration, Rate, Size
 
 KINDS = [Duration, Rate, Size]
 
@@ -35,6 +35,8 @@ KINDS = [Duration, Rate, Size]
         (Size, "512MB", 512e6),
         (Size, "1MiB", 2.0**20),
         (Size, "10 B", 10.0),
+        (Size, "1TB", 1e12),
+        (LongDuration, "90s", 90.0),
     ],
 )
 def test_a_number_with_its_unit_is_kept_in_the_base_unit(kind, text, value):
@@ -51,6 +53,8 @@ def test_a_number_with_its_unit_is_kept_in_the_base_unit(kind, text, value):
         (Duration, "5", "'5' has no unit; did you mean '5s'?"),
         (Rate, "100", "'100' has no unit; did you mean '100Hz'?"),
         (Size, 512, "'512' has no unit; did you mean '512MB'?"),
+        (Size, "1tb", "unknown unit 'tb' in '1tb'; did you mean '1TB'?"),
+        (LongDuration, 3, "'3' has no unit; did you mean '3d'?"),
         (Duration, "5S", "unknown unit 'S' in '5S'; did you mean '5s'?"),
         (Rate, "5khz", "unknown unit 'khz' in '5khz'; did you mean '5kHz'?"),
         (Duration, "5parsec", "unknown unit 'parsec' in '5parsec'; known units: s, ms, us, µs, min, h, d"),

@@ -157,8 +157,26 @@ BAD = {
 async def test_a_bad_file_is_named_with_what_is_wrong(tmp_path, replay, name):
     content, words = BAD[name]
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(LinkError, match=f"{name} .*{words}"):
+    with pytest.raises(LinkError, match=f"{name} .*{words}") as caught:
         await take(replay(name, rate=None if "csv" in name or "wav" in name else Rate(1000)))
+    assert caught.value.hint, "what to do"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("folder.wav", "name the file in it"),
+        ("x.npy", "save it as float32: numpy.save(name, a.astype('<f4'))"),
+        ("none.f32", "no recordings are in this folder; copy it there, or correct the path"),
+    ],
+)
+async def test_what_cannot_be_played_gets_a_cure(tmp_path, replay, name, hint):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "folder.wav").mkdir()
+    (tmp_path / "x.npy").write_bytes(b"hello there")
+    with pytest.raises(LinkError) as caught:
+        await take(replay(f"empty/{name}" if name == "none.f32" else name, rate=Rate(1000)))
+    assert caught.value.hint == hint
 
 
 async def test_csv_names_the_line_of_a_bad_cell(tmp_path, replay):

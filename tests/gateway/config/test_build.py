@@ -3,6 +3,8 @@ import enum
 from typing import Annotated, Any, Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Meta, field
 
 from gateway.config.build import BAD, build
@@ -10,6 +12,7 @@ from gateway.config.found import Found
 from gateway.config.load import loads
 from gateway.config.quantity import Duration
 from gateway.config.spec import Name, SecretRef, Spec
+from gateway.config.words import in_flow
 
 
 class Colour(enum.Enum):
@@ -83,7 +86,12 @@ def test_a_value_becomes_what_its_type_says(text, name, value):
         ("text: 7", 7, "expected text, found the number 7; put it in quotes: \"7\""),
         ("text: true", 7, "expected text, found true; put it in quotes: \"true\""),
         ("text: {a: 1}", 7, "expected text, found a mapping"),
-        ("text:", 6, "expected text, found nothing"),
+        ("text:", 6, "expected text, found nothing; write a value here, or leave the key out"),
+        ("whole: null", 8, "expected a whole number, found nothing; write a value here, or leave the key out"),
+        ("pair: '*'", 7, 'expected a list, found text \'*\'; did you mean ["*"]?'),
+        ("pair: 'a, b'", 7, 'expected a list, found text \'a, b\'; did you mean ["a, b"]?'),
+        ("pair: mqtts://hub", 7, "expected a list, found text 'mqtts://hub'; did you mean [mqtts://hub]?"),
+        ("inner: '@x'", 8, 'expected a mapping, found text \'@x\'; did you mean {at: "@x"}?'),
         ("text: # 5", 6, "expected text, found nothing; what follows ' #' is a comment, so put the value in quotes"),
         ("whole: x", 8, "expected a whole number, found text 'x'"),
         ("whole: 1.5", 8, "expected a whole number, found the number 1.5"),
@@ -156,3 +164,9 @@ def test_an_error_in_a_constructor_is_a_problem():
     found = Found()
     assert build(Picky, loads(b"a: 1", "x").root, found) is BAD
     assert found.problems[0].message == "not today"
+
+
+@given(st.text(st.characters(max_codepoint=0x2FF, exclude_categories=("Cc", "Cs")), min_size=1, max_size=12))
+def test_a_text_suggested_in_brackets_means_the_same_there(text):
+    (item,) = loads(f"[{in_flow(text)}]".encode(), "x").root.items
+    assert item.text == text

@@ -192,3 +192,14 @@ def test_an_empty_duration_default_is_written_like_a_user_would():
         "10min",
         "30d",
     ]
+
+
+def test_a_list_of_machines_with_none_in_it_is_a_warning(site):
+    (problem,) = site(f"{HEAD}machines: []\n").problems
+    assert (problem.level, problem.line) == ("warning", 3)
+    assert problem.message.startswith("no machine stands here, so nothing is read; add one: machines: [{name: press-1, ")
+
+
+def test_a_time_that_is_thought_of_in_days_is_guessed_in_days(heads):
+    (head,) = heads(HEAD + "uplink: {broker: [mqtts://hub], keep: {at_most: 3}}\n")
+    assert head.endswith("'3' has no unit; did you mean '3d'?")
