@@ -48,7 +48,7 @@ class Ledger:
         """Take note that a request is no longer waited for and may still be answered."""
         self._account(request.unit).owed.append((request, now))
 
-    def answered(self, request: Request) -> None:
+    def answered(self, request: Request, now: float) -> None:
         """Take note that a request was answered.
 
         When an older one of the same form was still open, the answer may have been that one's: then only what is older than
@@ -56,10 +56,10 @@ class Ledger:
         """
         account = self._account(request.unit)
         account.last = request
-        for i, (older, at) in enumerate(account.owed):
+        for i, (older, _) in enumerate(account.owed):
             if older.shape == request.shape:
                 account.owed[: i + 1] = []
-                account.owed.append((request, at))
+                account.owed.append((request, now))
                 return
         account.owed.clear()
 

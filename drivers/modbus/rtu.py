@@ -14,7 +14,8 @@ from typing import Final
 from pymodbus.framer import FramerRTU
 from pymodbus.pdu import DecodePDU
 
-from drivers.modbus.errors import ABOUT_ADDRESSES, Damaged, Refusal
+from drivers.modbus.doubt import Doubt
+from drivers.modbus.errors import ABOUT_ADDRESSES, Damaged, NoAnswer, Refusal
 from drivers.modbus.exchange import Exchange, Flight
 from drivers.modbus.frames import SHORTEST, Frame, Splitter
 from drivers.modbus.ledger import ledger_of
@@ -36,6 +37,9 @@ GAP_S: Final = 0.1
 
 SHORT_PROBES: Final = 8
 
+CONFIRMATIONS: Final = 2
+"""So often an answer is asked for again on a line in doubt, until two are alike; one may differ because the value has changed."""
+
 
 class RtuExchange(Exchange):
     """Exchange over RTU frames."""
@@ -54,6 +58,7 @@ class RtuExchange(Exchange):
         self._noise_before = 0
         self._stall: asyncio.TimerHandle | None = None
         self._refused_longer: set[Request] = set()
+        self._doubt = Doubt()
 
     def close(self) -> None:
         """Close the line; a request under way ends with a LinkError."""
@@ -62,6 +67,24 @@ class RtuExchange(Exchange):
         super().close()
 
     async def _ask(self, request: Request) -> bytes:
+        data = await self._answer(request)
+        if not self._doubt.confirm:
+            return data
+        earlier = [data[: request.size]]
+        for _ in range(CONFIRMATIONS):
+            again = (await self._answer(request))[: request.size]
+            if again in earlier:
+                return again
+            earlier.append(again)
+        self.counters.damaged += 1
+        self._doubt.damaged()
+        raise Damaged(
+            f"{request}: the line damages many answers, and no two of this one agree",
+            hint="the wire needs mending: terminator, shield, a motor's cable beside it",
+        )
+
+    async def _answer(self, request: Request) -> bytes:
+        """Bring the line into a state in which the answer will be unmistakable, then ask."""
         if not self._clashes(request):
             return await self._send(request)
         longer = request.wider()
@@ -74,6 +97,11 @@ class RtuExchange(Exchange):
                 self._refused_longer.add(longer)
         if self._clashes(request):
             await self._settle(request)
+        if self._clashes(request):  # the probe may have been taken for answered by an older answer of its form
+            raise NoAnswer(
+                f"unit {request.unit} on {self.line.place} still answers older requests",
+                hint="it is slower than the timeout: write a longer 'timeout', or ask less often",
+            )
         return await self._send(request)
 
     async def _settle(self, request: Request) -> None:
@@ -152,6 +180,7 @@ class RtuExchange(Exchange):
         self.counters.garbage = self._splitter.garbage
         if self._flying is not None and self._splitter.garbage - self._noise_before >= SHORTEST:
             request = self._flying.request
+            self._doubt.damaged()
             hint = "noise, or wrong baud or parity, or A and B swapped, or a second master; an adapter that echoes needs echo: true"
             self._fail(self._flying, Damaged(f"{request}: bytes came, but no sound answer among them", hint=hint))
 
@@ -160,11 +189,13 @@ class RtuExchange(Exchange):
         if flight is not None and frame.unit == flight.request.unit and frame.function == flight.request.function:
             request = flight.request
             if frame.code is None and len(frame.data) == request.size:
-                self._ledger.answered(request)
+                self._ledger.answered(request, self._loop.time())
+                self._doubt.sound()
                 self._land(flight, frame.data)
                 return
             if frame.code is not None and not self._ledger.owes(frame.unit, frame.function):
-                self._ledger.answered(request)
+                self._ledger.answered(request, self._loop.time())
+                self._doubt.sound()
                 self._refuse(flight, frame.code)
                 return
         self._unexpected(frame)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from msgspec import Struct
 
@@ -45,6 +46,9 @@ GRACE_S = 1.0
 
 STOP_S = 3.0
 """How long closing may take."""
+
+
+_TIMEOUTS_PER_TURN = 3
 
 
 class UnderWay(Struct, eq=False):
@@ -192,11 +196,27 @@ class Poller:
             if chosen is None or group is None or due_s > now_s:
                 await self._clock.wait(self._changed, min(due_s, self._flows.next_s(), now_s + LONGEST_SILENCE_S))
             elif window == 1 or len(self.watched) == 1:
-                await self._turn(driver, chosen, group)
+                await self._wait_for(self._turn(driver, chosen, group))
             else:
                 self._set_out(driver, chosen, group, now_s)
         if self._under_way:
             await asyncio.wait({reading.task for reading in self._under_way.values()})
+
+    async def _wait_for(self, turn: Coroutine[Any, Any, None]) -> None:
+        """Wait for a turn; the longer the timeout that the line was given, the longer this counts as progress."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _TIMEOUTS_PER_TURN * float(getattr(self.link.options, "timeout", 0.0))
+
+        def still_waiting() -> None:
+            if loop.time() < until:
+                self._beat()
+                timers.append(loop.call_later(LONGEST_SILENCE_S, still_waiting))
+
+        timers = [loop.call_later(LONGEST_SILENCE_S, still_waiting)]
+        try:
+            await turn
+        finally:
+            timers[-1].cancel()
 
     def _next(self, now_s: float, window: int) -> tuple[float, Watched | None, Group | None]:
         """Return the machine whose turn is next and when; without one, the moment at which to look again."""

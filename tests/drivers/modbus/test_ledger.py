@@ -31,7 +31,7 @@ def test_bits_of_as_many_bytes_have_the_same_form(ledger):
 def test_an_answer_settles_everything_asked_before(ledger):
     ledger.overdue(read(100, 4), 0.0)
     ledger.overdue(read(100, 6), 1.0)
-    ledger.answered(read(100, 1))
+    ledger.answered(read(100, 1), 2.0)
     assert not ledger.in_doubt(7)
     assert not ledger.clashes(read(200, 4), 2.0)
 
@@ -39,10 +39,18 @@ def test_an_answer_settles_everything_asked_before(ledger):
 def test_an_answer_that_may_be_an_older_one_settles_only_up_to_that(ledger):
     for i, request in enumerate((read(100, 4), read(0, 1), read(200, 6), read(0, 1))):
         ledger.overdue(request, float(i))
-    ledger.answered(read(0, 1))
+    ledger.answered(read(0, 1), 4.0)
     assert not ledger.clashes(read(300, 4), 4.0)
     assert ledger.clashes(read(300, 6), 4.0)
     assert ledger.clashes(read(300, 1), 4.0)
+
+
+def test_a_unit_that_is_always_one_answer_behind_is_never_believed_to_be_done(ledger):
+    ledger.overdue(read(100, 4), 0.0)
+    for i in range(1, 100):  # each answer is that of the request before
+        ledger.answered(read(100 + i, 4), float(i))
+        assert ledger.clashes(read(300, 4), i + 0.5)
+        assert ledger.in_doubt(7)
 
 
 def test_a_late_answer_settles_itself_and_what_was_asked_before_it(ledger):
@@ -67,7 +75,7 @@ def test_an_exception_is_taken_for_the_oldest_it_can_be(ledger):
 
 
 def test_the_last_answer_may_come_twice(ledger):
-    ledger.answered(read(100, 4))
+    ledger.answered(read(100, 4), 1.0)
     assert ledger.clashes(read(200, 4), 1.0)
     assert not ledger.clashes(read(100, 4), 1.0)
     assert ledger.account_for(7, 3, 8, 1.0) == "doubled"
