@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
+from zlib import crc32
 
 from gateway.log import get
 
@@ -153,10 +154,11 @@ class Database:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version == 0 and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 db.execute("BEGIN")
-                for statement in (*self._schema, f"PRAGMA user_version = {self._version}"):
+                marks = f"PRAGMA user_version = {self._version}", f"PRAGMA application_id = {_seal(self._version)}"
+                for statement in (*self._schema, *marks):
                     db.execute(statement)
                 db.execute("COMMIT")
-            elif version > self._version:
+            elif version > self._version and db.execute("PRAGMA application_id").fetchone()[0] == _seal(version):
                 words = f"it was written by a newer version of this program (format {version}, known are up to {self._version})"
                 raise Newer(f"{words}; nothing in it is touched: install the newer version again")
             elif version != self._version:
@@ -203,6 +205,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _seal(version: int) -> int:
+    """Return the application id that goes with a version, so that a version with a flipped bit is not taken for a newer one."""
+    return crc32(f"retrofit-gateway {version}".encode()) & 0x7FFFFFFF
 
 
 def _code(error: BaseException) -> int:

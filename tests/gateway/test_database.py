@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.clock import ManualClock
+from gateway.database import _seal
 from gateway.model import Reading
 from gateway.outbox import OutboxError
 from gateway.store import Store, encode
@@ -29,6 +30,13 @@ def truncate(path):
 def set_version(path, version):
     db = sqlite3.connect(path)
     db.execute(f"PRAGMA user_version = {version}")
+    db.close()
+
+
+def set_newer_version(path, version):
+    db = sqlite3.connect(path)
+    db.execute(f"PRAGMA user_version = {version}")
+    db.execute(f"PRAGMA application_id = {_seal(version)}")
     db.close()
 
 
@@ -75,7 +83,7 @@ async def test_a_store_of_a_newer_version_is_refused_in_words_and_kept_whole(mak
     outbox = await make_outbox()
     await outbox.append([reading(i) for i in range(5)])
     await outbox.close()
-    set_version(tmp_path / "outbox.db", 99)
+    set_newer_version(tmp_path / "outbox.db", 99)
     outbox = await make_outbox()
     for attempt in (outbox.append([reading(7)]), outbox.claim(9), outbox.append([reading(8)])):
         with pytest.raises(OutboxError, match=r"newer version of this program \(format 99, known are up to 1\)"):
@@ -83,7 +91,7 @@ async def test_a_store_of_a_newer_version_is_refused_in_words_and_kept_whole(mak
     assert "install the newer version again" in outbox.status().trouble
     await outbox.close()
     assert not list(tmp_path.glob("*.broken-*"))
-    set_version(tmp_path / "outbox.db", 1)
+    set_newer_version(tmp_path / "outbox.db", 1)
     outbox = await make_outbox()
     assert [row.record.value for row in (await outbox.claim(9)).records] == [0, 1, 2, 3, 4]
     assert outbox.status().trouble == ""
