@@ -68,7 +68,8 @@ def render(status: dict[str, Any], *, points: bool) -> list[str]:
     width = max([7, *(len(name) for name in status["machines"])])
     for name, machine in status["machines"].items():
         seen = "never" if machine["age_s"] is None else f"{_span(machine['age_s'])} ago"
-        what = f"{machine['points']} points every {machine['every_s']:g} s" if machine["points"] else "waveform"
+        count = f"{machine['points']} point{'' if machine['points'] == 1 else 's'}"
+        what = f"{count} every {machine['every_s']:g} s" if machine["points"] else "waveform"
         missed = f", {machine['missed']} missed" if machine["missed"] else ""
         lines.append(f"{_MARK[machine['state']]} {name:<{width}}  {machine['state']:<8} {what}, last {seen}{missed}")
         if machine["state"] == "bad":

@@ -111,6 +111,13 @@ def test_an_uplink_that_is_away_and_a_loop_that_stands_still_are() -> None:
     ]
 
 
+def test_one_point_is_one_point() -> None:
+    one = status()
+    machine = next(iter(one["machines"].values()))
+    machine |= {"points": 1, "every_s": 1.0}
+    assert "1 point every 1 s" in "\n".join(render(one, points=False))
+
+
 def test_nobody_there_is_exit_3_and_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--data", str(tmp_path)]) == 3
     assert "gateway run" in capsys.readouterr().err
