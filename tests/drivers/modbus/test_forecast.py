@@ -54,13 +54,7 @@ def test_the_forecast_is_what_the_reader_asks_for(points, options, line):
 
 
 def test_a_measured_turnaround_is_part_of_every_request():
-<<<<<<< HEAD
-    slow, fast = (
-        next(iter(forecast(LINES[0], ModbusUnit(), {"a": point("holding 40001")}, turnaround))) for turnaround in (0.5, 0.0)
-    )
-=======
     points = {"a": point("holding 40001")}
     slow, fast = (next(iter(forecast(LINES[0], ModbusUnit(), points, turnaround))) for turnaround in (0.5, 0.0))
->>>>>>> next/main
     assert round(slow.seconds - fast.seconds, 9) == 0.5
     assert (slow.place, slow.wire, slow.what) == ("40001", "0", "holding (function 3)")
