@@ -11,6 +11,7 @@ from typing import Final
 from pymodbus.framer import FramerAscii
 from pymodbus.pdu import DecodePDU
 
+from drivers.modbus.doubt import Doubt
 from drivers.modbus.frames import Frame
 from drivers.modbus.request import Request
 from drivers.modbus.rtu import RtuExchange
@@ -22,6 +23,9 @@ LONGEST: Final = 1 + 2 * 255 + 2
 
 GAP_S: Final = 1.0
 """Within a frame up to a second may pass between two characters (Modbus over Serial Line V1.02, 2.5.2.1)."""
+
+LASTING_DOUBT: Final = 256
+"""After a damaged answer so many sound ones are confirmed; of those that two flipped bits hit, one in a hundred has a sound LRC."""
 
 _EXCEPTION: Final = 0x80
 _EXCEPTION_BYTES: Final = 3
@@ -36,6 +40,7 @@ class AsciiExchange(RtuExchange):
         super().__init__(link, clock)
         self._splitter = AsciiSplitter(self._ledger.shapes)  # type: ignore[assignment]
         self._gap = min(GAP_S, self._timeout / 2)
+        self._doubt = Doubt(LASTING_DOUBT)
 
     def _answer_length(self, request: Request) -> int:
         return 1 + 2 * (request.size + 4) + 2

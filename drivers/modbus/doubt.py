@@ -19,9 +19,14 @@ MOST: Final = 64
 
 
 class Doubt:
-    """How much a line is doubted, from what came over it lately."""
+    """How much a line is doubted, from what came over it lately.
 
-    def __init__(self) -> None:
+    A weak checksum (ASCII: eight bits, two flipped bits in the same place of two bytes go unnoticed) takes a `lasting` number: then
+    a single damaged answer is enough, and so many sound ones must follow.
+    """
+
+    def __init__(self, lasting: int = 0) -> None:
+        self._damage, self._most = (LIMIT + lasting, LIMIT + lasting) if lasting else (DAMAGE, MOST)
         self._level = 0
 
     @property
@@ -31,7 +36,7 @@ class Doubt:
 
     def damaged(self) -> None:
         """Take note of an answer that was damaged."""
-        self._level = min(MOST, self._level + DAMAGE)
+        self._level = min(self._most, self._level + self._damage)
 
     def sound(self) -> None:
         """Take note of an answer whose checksum was right."""

@@ -21,7 +21,7 @@ def answer(*values):
 @pytest.fixture
 async def bus():
     _LEDGERS.clear()
-    exchange = exchange_on(RtuExchange, "modbus-rtu", "127.0.0.1:1")
+    exchange = exchange_on(RtuExchange, "modbus-rtu", "127.0.0.1:1", timeout=2.0)
     while not exchange._doubt.confirm:
         exchange._doubt.damaged()
     yield exchange
@@ -57,6 +57,17 @@ def test_many_damaged_answers_make_doubt_and_sound_ones_end_it():
     assert not doubt.confirm
 
 
+def test_behind_a_weak_checksum_one_damaged_answer_is_enough():
+    doubt = Doubt(5)
+    assert not doubt.confirm
+    doubt.damaged()
+    for _ in range(5):
+        assert doubt.confirm
+        doubt.sound()
+    doubt.sound()
+    assert not doubt.confirm
+
+
 async def test_in_doubt_an_answer_counts_when_it_comes_twice(bus):
     assert await answers(bus, answer(1, 2), answer(1, 2)) == bytes([0, 1, 0, 2])
     assert len(bus.line.sent) == 2
@@ -74,7 +85,7 @@ async def test_in_doubt_what_never_agrees_is_damaged(bus):
 
 async def test_damage_on_the_line_makes_doubt():
     _LEDGERS.clear()
-    exchange = exchange_on(RtuExchange, "modbus-rtu", "127.0.0.1:1", timeout=0.04)
+    exchange = exchange_on(RtuExchange, "modbus-rtu", "127.0.0.1:1", timeout=2.0)
     for i in range(1, 4):
         task = asyncio.ensure_future(exchange.ask(READ))
         await sent(exchange, i)
