@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib
 from collections.abc import AsyncIterator, Callable
+from weakref import WeakKeyDictionary
 
 from msgspec.structs import replace
 
@@ -43,7 +44,7 @@ class ModbusDriver:
         self._counters = Counters()
         self._times = ResponseTimes()
         self.on_frame: Callable[[str, bytes, float], None] | None = None  # who watches the line, see `line.Tap`; set before `open`
-        self._readers: dict[PointTable, Reader] = {}
+        self._readers: WeakKeyDictionary[PointTable, Reader] = WeakKeyDictionary()
 
     @property
     def counters(self) -> Counters:

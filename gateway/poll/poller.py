@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -39,7 +38,7 @@ LONGEST_SILENCE_S = 2.0
 """A poller gives a sign of progress at least this often, also with nothing to do."""
 
 READ_S = 120.0
-"""What one call of a driver may take, with all its timeouts, before the poller counts as stuck."""
+"""What one call of a driver may take before the poller counts as stuck; a long timeout of the line comes on top."""
 
 GRACE_S = 1.0
 """A poller that is stopped waits this long for the call in flight; then it closes the line, which ends it."""
@@ -48,7 +47,7 @@ STOP_S = 3.0
 """How long closing may take."""
 
 
-_TIMEOUTS_PER_TURN = 3
+_TIMEOUTS_PER_CALL = 3
 
 
 class UnderWay(Struct, eq=False):
@@ -77,6 +76,7 @@ class Poller:
         self._under_way: dict[str, UnderWay] = {}
         self._opening: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._call_s = READ_S + _TIMEOUTS_PER_CALL * float(getattr(link.options, "timeout", 0.0))
 
     # ── what supervise calls ──
 
@@ -144,7 +144,7 @@ class Poller:
         """Connect; return False when that was given up because the poller is being stopped."""
         self._opening = asyncio.ensure_future(driver.open())
         try:
-            self._beat(READ_S)
+            self._beat(self._call_s)
             await asyncio.wait({self._opening})
             if self._opening.cancelled():
                 return False
@@ -196,27 +196,11 @@ class Poller:
             if chosen is None or group is None or due_s > now_s:
                 await self._clock.wait(self._changed, min(due_s, self._flows.next_s(), now_s + LONGEST_SILENCE_S))
             elif window == 1 or len(self.watched) == 1:
-                await self._wait_for(self._turn(driver, chosen, group))
+                await self._turn(driver, chosen, group)
             else:
                 self._set_out(driver, chosen, group, now_s)
         if self._under_way:
             await asyncio.wait({reading.task for reading in self._under_way.values()})
-
-    async def _wait_for(self, turn: Coroutine[Any, Any, None]) -> None:
-        """Wait for a turn; the longer the timeout that the line was given, the longer this counts as progress."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + _TIMEOUTS_PER_TURN * float(getattr(self.link.options, "timeout", 0.0))
-
-        def still_waiting() -> None:
-            if loop.time() < until:
-                self._beat()
-                timers.append(loop.call_later(LONGEST_SILENCE_S, still_waiting))
-
-        timers = [loop.call_later(LONGEST_SILENCE_S, still_waiting)]
-        try:
-            await turn
-        finally:
-            timers[-1].cancel()
 
     def _next(self, now_s: float, window: int) -> tuple[float, Watched | None, Group | None]:
         """Return the machine whose turn is next and when; without one, the moment at which to look again."""
@@ -253,7 +237,7 @@ class Poller:
         """Read a group of a machine; one in quarantine is probed first, where the driver can do that."""
         began_s = self._clock.monotonic()
         probing = False
-        self._beat(READ_S)
+        self._beat(self._call_s)
         try:
             if watched.quarantine.active and self._probes:
                 probing = True

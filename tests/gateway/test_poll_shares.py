@@ -7,7 +7,6 @@ from array import array
 from collections import Counter
 from collections.abc import AsyncIterator
 from itertools import pairwise
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -269,25 +268,6 @@ async def test_stopping_closes_the_line_when_a_read_hangs(line: Line) -> None:
     await poller.stop()
     assert line.closed.is_set()
     assert not sink.scans, "a machine is not bad because the gateway stops"
-
-
-@pytest.mark.parametrize(("timeout", "beats_on"), [(60.0, True), (0.0, False)])
-async def test_waiting_within_the_timeout_of_the_line_is_progress(
-    monkeypatch: pytest.MonkeyPatch, line: Line, timeout: float, beats_on: bool
-) -> None:
-    monkeypatch.setattr("gateway.poll.poller.LONGEST_SILENCE_S", 0.01)
-    beats: list[int] = []
-    line.waits["a"] = asyncio.Event()
-    link = Link("fake", "bus", SimpleNamespace(timeout=timeout))
-    poller = Poller(link, line.create, Clock(), lambda: beats.append(1))
-    poller.add(machine("a", link=link), Collector())
-    poller.start()
-    await until(lambda: "a" in line.open_now)
-    before = len(beats)
-    await asyncio.sleep(0.2)
-    assert (len(beats) > before + 3) is beats_on
-    line.waits["a"].set()
-    await poller.stop()
 
 
 async def test_reconnecting_pollers_do_not_march_in_step() -> None:

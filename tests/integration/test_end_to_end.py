@@ -133,7 +133,7 @@ async def test_gateway_killed_in_the_middle_nothing_lost_nothing_doubled(tmp_pat
 async def test_a_device_absent_at_start_dies_and_returns_while_the_other_never_notices(tmp_path: Path) -> None:
     async with mosquitto() as broker, modbus_tcp() as steady, modbus_tcp() as server, subscriber(broker.url) as inbox:
         await server.stop()
-        machines = press("old", server.port) + press("steady", steady.port, every="250ms")
+        machines = press("old", server.port) + press("steady", steady.port, every="500ms")
         with gateway(tmp_path, site(machines, broker.url), SHARE_ALL) as running:
 
             def last(machine: str) -> dict[str, Any] | None:
@@ -168,9 +168,8 @@ async def test_a_change_of_one_machine_under_load_costs_the_others_not_one_scan(
     async with mosquitto(keep=True) as broker, modbus_tcp() as server, modbus_tcp() as other, subscriber(broker.url) as inbox:
 
         def text(every: str) -> str:
-            return site(
-                press("changed", server.port, every=every) + press("neighbour", server.port) + press("far", other.port), broker.url
-            )
+            steady = press("neighbour", server.port, every="500ms") + press("far", other.port, every="500ms")
+            return site(press("changed", server.port, every=every) + steady, broker.url)
 
         with gateway(tmp_path, text("100ms"), SHARE_ALL) as running:
             await running.start()
@@ -196,7 +195,7 @@ async def test_a_change_of_one_machine_under_load_costs_the_others_not_one_scan(
             times = [row["t"] for row in rows(inbox) if (row["machine"], row["point"]) == (name, "p0")]
             seconds = [_seconds(t) for t in times]
             steps = [b - a for a, b in pairwise(seconds)]
-            assert max(steps) < 0.49, f"{name} lost a scan"
+            assert max(steps) < 0.99, f"{name} lost a scan"
 
 
 @pytest.mark.timeout(90)

@@ -28,8 +28,13 @@ RTU_UNIT = 2
 async def start(*arguments, **keys):
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", "scan", *arguments, stdout=pipe, stderr=pipe, **keys
+        sys.executable, "-m", "gateway", "scan", *arguments, stdout=pipe, stderr=pipe, preexec_fn=heed_ctrl_c, **keys
     )
+
+
+def heed_ctrl_c():
+    """Undo what a shell does to its background jobs, and so to these tests: they ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 async def scan(*arguments):

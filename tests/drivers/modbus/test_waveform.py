@@ -76,7 +76,7 @@ async def test_a_waveform_becomes_a_block_and_its_features():
     assert values["vibration.peak"] == pytest.approx(2, rel=1e-3)
     late = VibrationFeatures("m", Vibration(window=Duration(1)))
     assert [late.push(block) for block in found] == [[], []]
-    assert "use 100ms" in late.warnings[0]
+    assert "breaks off after 0.1 s" in late.warnings[0]
 
 
 async def test_other_points_of_the_line_are_read_in_between():
@@ -236,7 +236,7 @@ machines:
 """)
         machines = load_config(path).machines
         assert machines["spindle"].link == machines["spindle-values"].link
-        poller, sinks = Poller(machines["spindle"].link, PLUGIN.create, Clock(), lambda: None), {}
+        poller, sinks = Poller(machines["spindle"].link, PLUGIN.create, Clock(), lambda *_: None), {}
         for name, machine in machines.items():
             poller.add(machine, sinks.setdefault(name, Sink()))
         poller.start()

@@ -20,7 +20,7 @@ def test_it_prints_the_schema(arguments, kind, capsys):
     ("kind", "words"),
     [
         ("sites", "there is no schema 'sites', did you mean 'site'?"),
-        ("profile", "there is no schema 'profile'; known: site, share"),
+        ("machine", "there is no schema 'machine'; known: site, share, profile"),
     ],
 )
 def test_a_schema_that_is_not_there_is_told_in_words(kind, words, capsys):
