@@ -24,6 +24,7 @@ class RunningGateway:
         self.data = data
         self.log_path = site.parent / "gateway.log"
         self._env = os.environ | (env or {})
+        self.options: tuple[str, ...] = ()
         self._arguments = arguments
         self.process: subprocess.Popen[bytes] | None = None
 
