@@ -71,7 +71,13 @@ class OpcuaPeer:
             command = [sys.executable, "-m", "tests.peers.opcua_asyncua"]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, json.dumps(settings)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=env, cwd=ROOT
+                [*command, json.dumps(settings)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                stderr=log,
+                env=env,
+                cwd=ROOT,
             )
         self.index = self._answer()["index"]
 
