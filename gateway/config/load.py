@@ -20,7 +20,6 @@ from gateway.config.problem import Problem, Source, looks_secret
 from gateway.config.scalar import plain, tagged
 
 MAX_BYTES = 1_000_000
-MAX_DEPTH = 32
 MAX_NODES = 200_000
 _TAG = "tag:yaml.org,2002:"
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -136,8 +135,8 @@ class _Tree:
             if anchor in self._anchors:
                 self._problem(mark, f"anchor '&{anchor}' is defined twice (first at line {self._anchors[anchor][2]}); rename one")
             self._anchors[anchor] = (None, 0, mark.line + 1)
-        if depth > MAX_DEPTH:
-            raise _Refused(mark, f"nested deeper than {MAX_DEPTH} levels; is a bracket missing?")
+        if depth > syntax.MAX_DEPTH:
+            raise _Refused(mark, syntax.TOO_DEEP)
         node: Node
         if isinstance(event, yaml.ScalarEvent):
             node = self._scalar(event)

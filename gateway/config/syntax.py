@@ -70,7 +70,13 @@ def sentence(error: Exception, text: str, lines: list[str]) -> tuple[int, int, s
     )
 
 
+MAX_DEPTH = 32
+"""Levels of lists and mappings within each other."""
+
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels; is a bracket missing?"
+
 _SENTENCES = (
+    ("maximum nesting depth", TOO_DEEP),  # newer parsers have a limit of their own, far above ours
     ("cannot start any token", "a value cannot begin with '{here}'; put it in quotes"),
     ("unknown escape character", "in double quotes a backslash begins an escape; use single quotes for a text with backslashes"),
     ("expected ':'", "a key needs ': ' behind it, a colon and a space"),
