@@ -20,7 +20,8 @@ from gateway.history import History
 from gateway.model import Record
 from gateway.notify import Notifier
 from gateway.state import RunBook, State
-from gateway.supervise import Machines, Pulse, Recipients, spawn
+from gateway.supervise import Machines, Pulse, Recipients, Watchdog, spawn
+from gateway.timeline import Timeline
 
 log = logs.get("app")
 
@@ -36,13 +37,13 @@ class App:
         self._pulse = Pulse(self._clock)
         self._notifier = Notifier()
         self._state = State(folder.path / "state")
+        self._timeline = Timeline(self._clock, self._state)
         self._history = History(folder.path / "history.db", clock=self._clock)
         self._machines = Machines(self._clock, self._pulse, self._emit)
-        self._recipients = Recipients(folder.path, self._clock, self._pulse, read_secret)
+        self._recipients = Recipients(folder.path, self._clock, self._pulse, read_secret, self._timeline.repair)
         self._applying = asyncio.Lock()
         self._stop = asyncio.Event()
         self._stopping = False
-        self._stuck: list[str] = []
         self._last_stop = "clean"
 
     def _emit(self, records: list[Record]) -> None:
@@ -59,7 +60,8 @@ class App:
         self._last_stop = runs.begin()
         background = [
             spawn(self._history.run(self._pulse.register("history")), "history"),
-            spawn(self._pulse.feed(self._notifier.watchdog_interval_s() or 5.0, self._alive, self._stands), "watchdog"),
+            spawn(self._timeline.run(self._pulse.register("clock")), "clock"),
+            spawn(Watchdog(self._pulse, self._notifier).run(), "watchdog"),
         ]
         await self._recipients.apply(self.config)
         await self._machines.apply(self.config.machines)
@@ -81,17 +83,6 @@ class App:
         await self._history.close()
         runs.end()
         log.info("gateway_stopped")
-
-    def _alive(self) -> None:
-        if self._stuck:
-            log.info("watchdog_resumed", loops=self._stuck)
-            self._stuck = []
-        self._notifier.alive()
-
-    def _stands(self, loops: list[str]) -> None:
-        if loops != self._stuck:
-            self._stuck = loops
-            log.error("watchdog_withheld", loops=loops)
 
     async def apply(self, path: str | None) -> dict[str, Any]:
         """Change to the configuration in `path`, or read the present file again; with a problem in it nothing changes."""
@@ -134,7 +125,7 @@ class App:
             "data": str(Path(self._folder.path).absolute()),
             "uptime_s": round((now.mono_ns - self._started.mono_ns) / 1e9, 1),
             "last_stop": self._last_stop,
-            "clock": {"quality": now.quality.value, "boot": now.boot},
+            "clock": {"quality": now.quality.value, "boot": now.boot, **self._timeline.status()},
             "stuck": self._pulse.stuck(),
             "history": self._history.status(),
             "state": {"troubles": list(self._state.troubles)},

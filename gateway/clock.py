@@ -57,17 +57,19 @@ class Clock:
     """The real clock. Everything that needs time takes a Clock, so a test can bring a `ManualClock`."""
 
     _QUALITY_AGE_NS = 10_000_000_000
+    _STEP_NS = 100_000_000
 
     def __init__(self) -> None:
         self.boot = read_boot_id()
         self._quality = kernel_time_quality()
         self._asked_ns = time.monotonic_ns()
+        self._offset_ns = time.time_ns() - self._asked_ns
 
     @property
     def quality(self) -> TimeQuality:
         """How good the wall time is, asked of the kernel at most every 10 s."""
         now = time.monotonic_ns()
-        if now - self._asked_ns > self._QUALITY_AGE_NS:
+        if self._asked_ns == 0 or now - self._asked_ns > self._QUALITY_AGE_NS:
             self._quality = kernel_time_quality()
             self._asked_ns = now
         return self._quality
@@ -77,8 +79,12 @@ class Clock:
         return time.monotonic()
 
     def stamp(self) -> Stamp:
-        """Return this moment."""
-        return Stamp(time.time_ns(), time.monotonic_ns(), self.boot, self.quality)
+        """Return this moment. After a step of the wall clock the kernel is asked at once how good it is now."""
+        wall_ns, mono_ns = time.time_ns(), time.monotonic_ns()
+        if not -self._STEP_NS < wall_ns - mono_ns - self._offset_ns < self._STEP_NS:
+            self._asked_ns = 0
+        self._offset_ns = wall_ns - mono_ns
+        return Stamp(wall_ns, mono_ns, self.boot, self.quality)
 
     async def sleep_until(self, moment: float) -> None:
         """Sleep until the monotonic time `moment` (seconds); returns at once, after one turn of the loop, when it is past."""
@@ -123,6 +129,10 @@ class ManualClock(Clock):
         self.mono_ns += step
         self._moved.set()
         self._moved = asyncio.Event()
+
+    def step(self, seconds: float) -> None:
+        """Set the wall clock forward or back, as a person or a time server does; the monotonic time goes on as it was."""
+        self.wall_ns += round(seconds * 1e9)
 
     async def sleep_until(self, moment: float) -> None:
         """Sleep until `advance` has moved the clock to `moment`."""

@@ -46,6 +46,8 @@ EVENTS = {
     "task_failed": "a part of the gateway ended by an error nobody expected; the traceback stands in `exception`",
     "watchdog_withheld": "parts named in `loops` made no progress, so the watchdog is not fed",
     "watchdog_resumed": "all parts make progress again",
+    "clock_synchronised": "something keeps the clock in step now; `shift_s` is by how much it was set since the look before",
+    "clock_runs_free": "nothing keeps the clock in step any more; times are marked uncertain until it is",
     "configuration_applied": "a new configuration is in force; `restarted` names the machines it changed",
     "configuration_rejected": "the file has problems, so nothing changed",
     # machines

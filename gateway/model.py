@@ -78,9 +78,14 @@ _REASON_WORDS = {
 
 
 class TimeQuality(StrEnum):
-    """How far the wall time of a `Stamp` can be trusted."""
+    """How far the wall time of a `Stamp` can be trusted.
+
+    `repaired`: nothing kept the clock in step at that moment, and the time was found afterwards from another moment at which
+    something did; it is right to what a quartz drifts in between, at most some seconds a day.
+    """
 
     SYNCED = "synced"
+    REPAIRED = "repaired"
     UNCERTAIN = "uncertain"
 
 

@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "uplink": LEAVES,
     "history": LEAVES | {"database"},
     "state": LEAVES | {"database"},
+    "timeline": LEAVES,
     "config": LEAVES | {"driver"},
     "fleet": LEAVES | {"config"},
 }

@@ -58,7 +58,7 @@ def troubles(status: dict[str, Any]) -> list[str]:
 def render(status: dict[str, Any], *, points: bool) -> list[str]:
     """Return the status as lines for a terminal of 80 columns."""
     in_step = status["clock"]["quality"] == "synced"
-    clock = "in step" if in_step else "NOT synchronised: times are marked uncertain"
+    clock = "in step" if in_step else "NOT synchronised: times are marked uncertain, and repaired once it is"
     lines = [
         f"{status['site']} / {status['gateway']}   up {_span(status['uptime_s'])}   version {status['version']}",
         f"configuration {status['configuration']}",

@@ -3,5 +3,6 @@
 from .machines import Change, Machines
 from .pulse import Pulse, spawn
 from .recipients import Recipients
+from .watchdog import Watchdog
 
-__all__ = ["Change", "Machines", "Pulse", "Recipients", "spawn"]
+__all__ = ["Change", "Machines", "Pulse", "Recipients", "Watchdog", "spawn"]

@@ -11,7 +11,7 @@ from msgspec import to_builtins
 
 from gateway.clock import Clock
 from gateway.config.spec import Config, Contract, Keep
-from gateway.model import Record
+from gateway.model import Record, Stamp
 from gateway.outbox import SqliteOutbox
 from gateway.share import Door, Share
 from gateway.uplink.forward import Forwarder
@@ -23,12 +23,20 @@ class Recipient:
     """One recipient: an outbox and a door that stay, and a forwarder that is replaced when its connection changes."""
 
     def __init__(
-        self, name: str, keep: Keep, data: Path, clock: Clock, pulse: Pulse, read_secret: Callable[[str, Path], str]
+        self,
+        name: str,
+        keep: Keep,
+        data: Path,
+        clock: Clock,
+        pulse: Pulse,
+        read_secret: Callable[[str, Path], str],
+        repair: Callable[[Stamp], Stamp],
     ) -> None:
         self.name = name
         self._clock = clock
         self._pulse = pulse
         self._read_secret = read_secret
+        self._repair = repair
         self._identity: tuple[object, ...] = ()
         self._forward_task: asyncio.Task[None] | None = None
         self.forwarder: Forwarder | None = None
@@ -106,14 +114,22 @@ class Recipient:
             base=base,
             beat=self._pulse.register(f"uplink {self.name}"),
             passes=self.door.passes,
+            repair=self._repair,
         )
 
 
 class Recipients:
     """All recipients of a configuration, running."""
 
-    def __init__(self, data: Path, clock: Clock, pulse: Pulse, read_secret: Callable[[str, Path], str]) -> None:
-        self._rooms = (data, clock, pulse, read_secret)
+    def __init__(
+        self,
+        data: Path,
+        clock: Clock,
+        pulse: Pulse,
+        read_secret: Callable[[str, Path], str],
+        repair: Callable[[Stamp], Stamp] = lambda stamp: stamp,
+    ) -> None:
+        self._rooms = (data, clock, pulse, read_secret, repair)
         self._running: dict[str, Recipient] = {}
 
     def offer(self, records: list[Record]) -> None:

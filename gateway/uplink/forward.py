@@ -9,11 +9,13 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from gateway import ports
 from gateway.clock import Clock
 from gateway.config import spec
 from gateway.config.host import is_loopback
-from gateway.model import Log, Record
+from gateway.model import Log, Record, Sequenced, Stamp, TimeQuality
 from gateway.uplink import batch, reasons, tls
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.errors import PublishRefused, SessionLost, UplinkError
@@ -75,6 +77,7 @@ class Forwarder:
         base: Path,
         beat: Callable[[], None],
         passes: Callable[[Record], bool] = lambda _: True,
+        repair: Callable[[Stamp], Stamp] = lambda stamp: stamp,
         connect: Callable[..., Awaitable[Connected]] | None = None,
         random: Random | None = None,
         first_within_s: float | None = None,
@@ -96,6 +99,7 @@ class Forwarder:
             beat: called at least every few seconds as long as this forwarder makes progress or waits for the network.
             passes: says whether the contract still releases a record. It was released when it was stored; when the member has
                 withdrawn it since, its key is sent with the notice of a loss in its place.
+            repair: gives a stamp from before the clock was known its time, see `gateway.timeline`.
             connect: makes a session; default: `Dialer(clock.monotonic).connect`.
             random: source of jitter.
             first_within_s: the first connection is made after a random time up to this; default: 0 for a broker on this
@@ -115,6 +119,7 @@ class Forwarder:
         self._base = base
         self._beat = beat
         self._passes = passes
+        self._repair = repair
         self._connect = connect or Dialer(clock.monotonic).connect
         self._random = random or Random()  # noqa: S311  (jitter, not a secret)
         local = _is_local(spec)
@@ -265,7 +270,7 @@ class Forwarder:
         if claim is None:
             return False
         new = (item for item in claim.records if item.seq > self._accepted.get((item.log, item.epoch), -1))
-        todo = [item if self._passes(item.record) else item.withheld() for item in new]
+        todo = [self._outgoing(item) for item in new]
         most = session.max_payload or batch.MAX_PAYLOAD
         sizes = {"max_payload": min(self._sizing.limit, most), "largest_value": min(self._sizing.largest_value, most)}
         lanes: dict[Log, list[batch.Message]] = {}
@@ -283,6 +288,13 @@ class Forwarder:
             raise _StoreFailed(exc) from exc
         self._accepted.clear()
         return len(claim.records) >= self._claim
+
+    def _outgoing(self, item: Sequenced) -> Sequenced:
+        """Return the record as it goes out: with what is known by now of its time, without what may not leave any more."""
+        stamp = item.record.stamp
+        if stamp.quality is not TimeQuality.SYNCED and (repaired := self._repair(stamp)) != stamp:
+            item = replace(item, record=replace(item.record, stamp=repaired))
+        return item if self._passes(item.record) else item.withheld()
 
     async def _send(self, session: Connected, messages: list[batch.Message]) -> None:
         """Send the messages of one log, one after the other: what is refused must not be overtaken."""
