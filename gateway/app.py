@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -111,10 +112,10 @@ class App:
         )
         return {"path": config.path, "recipients": recipients, **to_builtins(change)}
 
-    def status(self) -> dict[str, Any]:
-        """Return the state of everything as plain JSON values."""
-        now = self._clock.stamp()
-        machines = {name: machine | {"latest": self._history.shown(name)} for name, machine in self._machines.status().items()}
+    def status(self, points: Container[str] = ()) -> dict[str, Any]:
+        """Return the state of everything as plain JSON values, of the machines named in `points` the latest values, too."""
+        now, machines = self._clock.stamp(), self._machines.status()
+        machines |= {name: machines[name] | {"latest": self._history.shown(name)} for name in machines if name in points}
         return {
             "version": __version__,
             "pid": os.getpid(),

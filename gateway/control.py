@@ -104,13 +104,22 @@ async def _one(runtime: Runtime, line: bytes) -> dict[str, Any]:
     except msgspec.DecodeError as error:
         return {"error": f"not a JSON object: {error}"}
     match request:
-        case {"op": "status"}:
+        case {"op": "status", "points": bool() | list() as points}:
+            return runtime.status(_Everything() if points is True else points or ())
+        case {"op": "status", **rest} if not rest:
             return runtime.status()
         case {"op": "apply", "path": str() | None as path}:
             return await runtime.apply(path)
         case {"op": "apply", **rest} if not rest:
             return await runtime.apply(None)
     return {"error": f"unknown request {request.get('op')!r}; known: status, apply"}
+
+
+class _Everything:
+    """Contains every name."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
 
 
 def request(folder: Path, op: str, *, timeout_s: float = 30.0, **arguments: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -71,8 +71,11 @@ class Session(Protocol):
 class Runtime(Protocol):
     """What the control socket, and later the fleet, may ask of the running gateway."""
 
-    def status(self) -> dict[str, Any]:
-        """Return the state of everything as plain JSON values: machines, outboxes, uplinks, clock."""
+    def status(self, points: Container[str] = ()) -> dict[str, Any]:
+        """Return the state of everything as plain JSON values: machines, outboxes, uplinks, clock.
+
+        The machines named in `points` also get `latest`, the latest value of each of their points, which costs memory by the point.
+        """
 
     async def apply(self, path: str | None) -> dict[str, Any]:
         """Change to the configuration in `path` (None: the file it runs on, read again); return what was started, stopped, kept.

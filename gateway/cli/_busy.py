@@ -47,15 +47,24 @@ def held(places: Iterable[Path], link: Link) -> Held | None:
     doubt: Held | None = None
     for folder in places:
         try:
-            status = request(folder, "status", timeout_s=_ASK_S)
+            users = _users(folder, link)
         except NotRunning as error:
             if isinstance(error.__cause__, PermissionError):
                 doubt = Held(f"a gateway may be running, but it could not be asked: {error}", {}, exclusive=False)
             continue
-        users = {name: one for name, one in status.get("machines", {}).items() if _same(one.get("connection", ""), link)}
         if users:
             return _held(users, link)
     return doubt
+
+
+def _users(folder: Path, link: Link) -> dict[str, Any]:
+    """Return what the gateway on this data folder says about its machines on this connection, their latest values included."""
+    machines = request(folder, "status", timeout_s=_ASK_S).get("machines", {})
+    names = [name for name, one in machines.items() if _same(one.get("connection", ""), link)]
+    if not names:
+        return {}
+    machines = request(folder, "status", points=names, timeout_s=_ASK_S).get("machines", {})
+    return {name: machines[name] for name in names if name in machines}
 
 
 def _held(users: dict[str, Any], link: Link) -> Held:

@@ -241,7 +241,7 @@ class Demo:
     async def _ask(self) -> None:
         """Ask the gateway how it is, as `gateway status` does; until it answers, the last answer stands."""
         with contextlib.suppress(NotRunning):
-            self._status = await asyncio.to_thread(request, self._folder, "status", timeout_s=2.0)
+            self._status = await asyncio.to_thread(request, self._folder, "status", points=True, timeout_s=2.0)
 
     def _farewell(self) -> str:
         board = self.board

@@ -17,7 +17,7 @@ SUMMARY = "show how the running gateway is doing: machines, outbox, uplink, cloc
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_data_argument(parser)
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument("--json", action="store_true", help="print it as one JSON object; the latest values only with --points")
     parser.add_argument("--points", action="store_true", help="also show the latest value of every point")
 
 
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     from gateway.control import NotRunning, request
 
     try:
-        status = request(data_folder(args), "status")
+        status = request(data_folder(args), "status", points=args.points)
     except NotRunning as error:
         print(f"gateway status: {error}", file=sys.stderr)
         return 3
@@ -78,7 +78,7 @@ def render(status: dict[str, Any], *, points: bool) -> list[str]:
                 lines.append(f"  {'':<{width}}  → {machine['hint']}")
         lines.extend(f"  {'':<{width}}  ! {warning}" for warning in machine["warnings"])
         if points:
-            lines.extend(f"  {'':<{width}}  {latest_line(point, latest)}" for point, latest in machine["latest"].items())
+            lines.extend(f"  {'':<{width}}  {latest_line(point, latest)}" for point, latest in machine.get("latest", {}).items())
     for name, recipient in status["recipients"].items():
         uplink, outbox = recipient["uplink"], recipient["outbox"]
         state = f"connected to {uplink['broker']}" if uplink["connected"] else "not connected"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ class FakeRuntime:
     def __init__(self) -> None:
         self.applied: list[str | None] = []
 
-    def status(self) -> dict[str, Any]:
-        return {"site": "muster"}
+    def status(self, points: Container[str] = ()) -> dict[str, Any]:
+        named = [name for name in ("a", "b") if name in points]
+        return {"site": "muster"} | ({"points": named} if named else {})
 
     async def apply(self, path: str | None) -> dict[str, Any]:
         self.applied.append(path)
@@ -42,6 +43,12 @@ async def test_status_and_apply(tmp_path: Path) -> None:
         assert await asyncio.to_thread(request, tmp_path, "apply") == {"kept": ["a"]}
         assert runtime.applied == ["/x.yaml", None]
         assert "unknown request 'reboot'" in (await asyncio.to_thread(request, tmp_path, "reboot"))["error"]
+
+
+async def test_points_are_told_of_the_machines_that_are_named(tmp_path: Path) -> None:
+    async with serving(tmp_path):
+        for named, told in ((True, ["a", "b"]), (False, None), ([], None), (["b", "nobody"], ["b"])):
+            assert (await asyncio.to_thread(request, tmp_path, "status", points=named)).get("points") == told, named
 
 
 async def test_the_socket_is_for_owner_and_group_only(tmp_path: Path) -> None:

@@ -48,14 +48,14 @@ class RunningGateway:
             return False
         return True
 
-    def status(self) -> dict[str, Any]:
-        return request(self.data, "status", timeout_s=5)
+    def status(self, points: Sequence[str] = ()) -> dict[str, Any]:
+        return request(self.data, "status", points=list(points), timeout_s=5)
 
     def apply(self, path: Path | None = None) -> dict[str, Any]:
         return request(self.data, "apply", path=None if path is None else str(path))
 
     def machine(self, name: str) -> dict[str, Any]:
-        machine: dict[str, Any] = self.status()["machines"][name]
+        machine: dict[str, Any] = self.status([name])["machines"][name]
         return machine
 
     def log_text(self) -> str:

@@ -26,6 +26,7 @@ async def test_devices_of_one_profile_are_read_in_few_requests_and_their_changes
             assert machine["line"]["requests"] <= 3 * (machine["scans"] + 1), "300 registers are three requests"
             first = {name: latest["value"] for name, latest in machine["latest"].items()}
             assert len(first) == 300
+            assert not any("latest" in m for m in running.status(["m9"])["machines"].values()), "only what is asked for is made"
             await until(
                 lambda: any(latest["value"] != first[name] for name, latest in running.machine("m3")["latest"].items()),
                 20,

@@ -20,10 +20,11 @@ def running(monkeypatch):
     """Let a gateway run that has these machines: name=connection."""
 
     def run(**machines: str):
-        def answer(folder: Path, op: str, **_):
+        def answer(folder: Path, op: str, points=(), **_):
             if folder != Path("/data"):
                 raise NotRunning("none")
-            return {"machines": {name: {"connection": url, "latest": LATEST} for name, url in machines.items()}}
+            shown = {name: {"connection": url} for name, url in machines.items()}
+            return {"machines": shown | {name: shown[name] | {"latest": LATEST} for name in points}}
 
         monkeypatch.setattr(_busy, "request", answer)
 
