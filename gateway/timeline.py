@@ -139,7 +139,7 @@ class Timeline:
             del self._boots[next(iter(self._boots))]
         kept = self._kept
         if before and now.synced != before.synced:
-            log.info("clock_synchronised" if now.synced else "clock_runs_free", shift_s=self._shift_s(before, now))
+            self._tell(before, now)
         return (
             kept is None
             or (kept.synced, len(kept.spans)) != (now.synced, len(now.spans))
@@ -201,8 +201,12 @@ class Timeline:
             before = later
         return None
 
-    def _shift_s(self, before: Boot, now: Boot) -> float:
-        return round((now.seen.offset_ns - before.seen.offset_ns) / 1e9, 3)
+    def _tell(self, before: Boot, now: Boot) -> None:
+        shift_s = round((now.seen.offset_ns - before.seen.offset_ns) / 1e9, 3)
+        if now.synced:
+            log.info("clock_synchronised", shift_s=shift_s)
+        else:
+            log.warning("clock_runs_free", shift_s=shift_s)
 
     async def _keep(self) -> None:
         try:
