@@ -42,7 +42,8 @@ bench: $(VENV)/.setup $(VENV)/.test $(VENV)/.bench ## measure, beside the known 
 	@sh .ci/packages gcc=gcc /usr/include/fftw3.h=libfftw3-dev /usr/include/modbus/modbus.h=libmodbus-dev mosquitto=mosquitto
 	$(PY) -m tests.bench.run --write docs/benchmarks.md
 
-campaign: $(VENV)/.setup $(VENV)/.test ## the long tests: real time, many repetitions
+campaign: $(VENV)/.setup $(VENV)/.test ## the long runs against each promise, written to docs/campaigns.md
+	$(PY) -m tests.campaign.run --write docs/campaigns.md
 	$(PY) -m pytest -m campaign --timeout=7200
 
 clean: ## remove what was built; the virtual environment stays

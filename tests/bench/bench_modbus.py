@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench import Row
-from tests.bench.bench_gateway import cpu_s, memory_mb
+from tests.bench.bench_gateway import cpu_s, memory_mib
 from tests.integration.running import RunningGateway
 from tests.peers.modbus_load import compiled, load
 from tests.waiting import until
@@ -31,7 +31,7 @@ LEVELS = ((10, 100), (10, 1000), (50, 2000))
 """Devices and registers of each."""
 
 CPU_BUDGET = 0.30
-RSS_BUDGET_MB = {1_000: 45, 100_000: 100}
+RSS_BUDGET_MIB = {1_000: 45, 100_000: 100}
 
 
 class Client(NamedTuple):
@@ -54,7 +54,7 @@ def read(client: Client, ports: list[int], registers: int) -> dict[str, float]:
     command = [*client.command, *map(str, (SETTLE_S, SECONDS, registers, *ports))]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=60)
     result: dict[str, float] = json.loads(done.stdout)
-    return {"cpu": result["cpu_s"] / result["seconds"], "rss_mb": result["rss_mb"]} | {
+    return {"cpu": result["cpu_s"] / result["seconds"], "rss_mib": result["rss_mib"]} | {
         key: result[key] / result["seconds"] for key in ("requests", "points", "late")
     }
 
@@ -82,14 +82,14 @@ async def gateway(ports: list[int], registers: int, loop: str) -> dict[str, floa
             await running.start(ready=False)
             await until(lambda: running.events("gateway_started") or running.gone(), 60, "all machines are started")
             await asyncio.sleep(GATEWAY_SETTLE_S)
-            rss_mb = memory_mb(running.pid)  # before the status of every single point is asked for
+            rss_mib = memory_mib(running.pid)  # before the status of every single point is asked for
             before, cpu, began = _totals(running), cpu_s(running.pid), asyncio.get_running_loop().time()
             await asyncio.sleep(GATEWAY_SECONDS)
             cpu, span = cpu_s(running.pid) - cpu, asyncio.get_running_loop().time() - began
             after = _totals(running)
             counted_s = after.pop("uptime_s") - before.pop("uptime_s")
             result = {key: (after[key] - before[key]) / counted_s for key in before}
-            return result | {"points": result["scans"] * registers, "cpu": cpu / span, "rss_mb": rss_mb}
+            return result | {"points": result["scans"] * registers, "cpu": cpu / span, "rss_mib": rss_mib}
         finally:
             running.stop()
 
@@ -120,25 +120,25 @@ def level(points: int, registers: int, ports: list[int]) -> list[Row]:
         if result is not plain:
             found.append(Row(f"modbus_{points}_{_key(name)}_cpu_vs_pymodbus", result["cpu"] / plain["cpu"], None, _note(result)))
     found.insert(0, Row(f"modbus_{points}_pymodbus_cpu_of_a_core", plain["cpu"], None, _note(plain)))
-    if points not in RSS_BUDGET_MB:
+    if points not in RSS_BUDGET_MIB:
         return found
-    if points == min(RSS_BUDGET_MB):
+    if points == min(RSS_BUDGET_MIB):
         naive = read(Client("naive", (sys.executable, "-m", "tests.bench.modbus_reader", "naive", "asyncio")), ports, registers)
         found.append(Row(f"modbus_{points}_naive_cpu_vs_pymodbus", naive["cpu"] / plain["cpu"], None, _note(naive)))
-    fast = points == max(RSS_BUDGET_MB) and importlib.util.find_spec("uvloop")
+    fast = points == max(RSS_BUDGET_MIB) and importlib.util.find_spec("uvloop")
     for loop in ("asyncio", "uvloop") if fast else ("asyncio",):
         result = asyncio.run(gateway(ports, registers, loop))
-        most_mb = RSS_BUDGET_MB[points]
+        most_mib = RSS_BUDGET_MIB[points]
         key = f"modbus_{points}_gateway_{loop}"
         told = f"{_note(result)}, {result['missed']:.1f} scans/s missed"
-        if points == max(RSS_BUDGET_MB):
+        if points == max(RSS_BUDGET_MIB):
             found.append(Row(f"{key}_cpu", result["cpu"] / CPU_BUDGET, 1.0, f"{told}; budget {CPU_BUDGET:.0%} of a core"))
             found.append(
                 Row(f"{key}_points_missing", max(0.0, 1 - result["points"] / points), 0.05, f"{result['points']:.0f} points/s")
             )
         else:
             found.append(Row(f"{key}_requests_vs_naive", result["requests"] / points, 0.1, told))
-        found.append(Row(f"{key}_rss", result["rss_mb"] / most_mb, 1.0, f"{result['rss_mb']:.1f} MB; budget {most_mb} MB"))
+        found.append(Row(f"{key}_rss", result["rss_mib"] / most_mib, 1.0, f"{result['rss_mib']:.1f} MiB; budget {most_mib} MiB"))
     return found
 
 
@@ -148,7 +148,7 @@ def _key(name: str) -> str:
 
 def _note(result: dict[str, float]) -> str:
     late = f", {result['late']:.0f} late" if result.get("late") else ""
-    size = f"{result['rss_mb']:.0f} MB"
+    size = f"{result['rss_mib']:.0f} MiB"
     return f"{result['cpu']:.1%} of a core, {size}, {result['requests']:.0f} requests/s, {result['points']:.0f} points/s{late}"
 
 

@@ -88,8 +88,8 @@ async def measure(rounds: list[Round], settle_s: int, seconds: int) -> dict[str,
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    rss = int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) * 1024 / 1e6
-    return {key: after[key] - before[key] for key in total} | {"cpu_s": cpu, "rss_mb": rss, "seconds": span}
+    rss_mib = int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
+    return {key: after[key] - before[key] for key in total} | {"cpu_s": cpu, "rss_mib": rss_mib, "seconds": span}
 
 
 def main(arguments: list[str]) -> None:

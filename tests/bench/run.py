@@ -1,4 +1,4 @@
-"""`make bench`: runs every `bench_*.py` in a process of its own, one after another, and writes one page.
+"""`make bench`: runs every `bench_*.py` in a process of its own, one after another, and writes the section of each in one page.
 
 Usage: python -m tests.bench.run [--write FILE] [--limit-s SECONDS] [NAME …]
 Exit code 1 when a row is over its budget or a benchmark fails.
@@ -10,7 +10,6 @@ import argparse
 import importlib
 import json
 import os
-import platform
 import re
 import signal
 import subprocess
@@ -19,9 +18,13 @@ import time
 from pathlib import Path
 
 from tests.bench import Row
+from tests.page import commit_of_tree, computer, renewed
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+HEAD = """# Benchmarks
+Written by `make bench`. Every ratio is ours / theirs, measured beside each other in one run; smaller is better.
+A budget is a promise: `make bench` fails when a row is over it. Every section is one run of its own, and says which."""
 LIMIT_S = 450.0
 _MARK = "ROWS "
 
@@ -42,7 +45,9 @@ def main() -> int:
         parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; known: {', '.join(known)}")
     end = time.monotonic() + args.limit_s
     results = {name: measure(name, end) for name in known if not args.names or name in args.names}
-    text = page(results)
+    new = {title(name): section(name, rows) for name, rows in results.items()}
+    before = args.write.read_text(encoding="utf-8") if args.write and args.write.exists() else ""
+    text = renewed(before, HEAD, new, map(title, known))
     print(text)
     if args.write:
         args.write.write_text(text, encoding="utf-8")
@@ -68,26 +73,22 @@ def measure(name: str, end: float) -> list[Row] | str:
     return [Row(*row) for row in json.loads(lines[-1].removeprefix(_MARK))]
 
 
-def page(results: dict[str, list[Row] | str]) -> str:
-    """Return the page as Markdown."""
-    lines = [
-        "# Benchmarks",
-        "Written by `make bench`. Every ratio is ours / theirs, measured beside each other in one run; smaller is better.",
-        "A budget is a promise: `make bench` fails when a row is over it.",
-        "",
-        f"Measured on {_processor()}, {os.cpu_count()} cores, CPython {platform.python_version()}, Linux {platform.machine()}.",
-    ]
-    for bench, rows in results.items():
-        lines += ["", f"## {bench.replace('_', ' ').capitalize()}", _summary(bench), ""]
-        if isinstance(rows, str):
-            lines.append(f"**{rows}**")
-            continue
-        lines += ["| what | ratio | budget | | figures |", "|---|--:|--:|---|---|"]
-        for row in rows:
-            budget = "" if row.budget is None else f"{row.budget:.3g}"
-            name, figures = (text.replace("|", "/") for text in (row.name, row.note))
-            lines.append(f"| {name} | {row.ratio:.3g} | {budget} | {row.verdict} | {figures} |")
-    return "\n".join(lines) + "\n"
+def section(name: str, rows: list[Row] | str) -> str:
+    """Return the section of a benchmark as Markdown."""
+    lines = [f"## {title(name)}", _summary(name), "", f"Measured at commit {commit_of_tree()}; {computer()}.", ""]
+    if isinstance(rows, str):
+        return "\n".join([*lines, f"**{rows}**"])
+    lines += ["| what | ratio | budget | | figures |", "|---|--:|--:|---|---|"]
+    for row in rows:
+        budget = "" if row.budget is None else f"{row.budget:.3g}"
+        what, figures = (text.replace("|", "/") for text in (row.name, row.note))
+        lines.append(f"| {what} | {row.ratio:.3g} | {budget} | {row.verdict} | {figures} |")
+    return "\n".join(lines)
+
+
+def title(name: str) -> str:
+    """Return the heading of a benchmark's section."""
+    return name.replace("_", " ").capitalize()
 
 
 def _summary(name: str) -> str:
@@ -95,15 +96,6 @@ def _summary(name: str) -> str:
     text = (HERE / f"bench_{name}.py").read_text(encoding="utf-8")
     match = re.match(r'"""(.+?)(\n\n|""")', text, re.DOTALL)
     return " ".join(match[1].split()) if match else ""
-
-
-def _processor() -> str:
-    """Return the name of the processor as the kernel or the device tree tells it."""
-    model = Path("/proc/device-tree/model")
-    if model.exists():
-        return model.read_text(encoding="utf-8").strip("\0\n ")
-    match = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
-    return match[1] if match else platform.machine()
 
 
 if __name__ == "__main__":

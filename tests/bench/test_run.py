@@ -15,21 +15,25 @@ def test_a_verdict_needs_a_budget():
     assert [row.verdict for row in ROWS] == ["ok", "", "OVER"]
 
 
-def test_the_page_shows_every_row_and_every_failure_in_words():
-    text = run.page({"kernels": ROWS, "gateway": "failed with exit code 1"})
+def test_a_section_shows_every_row_or_the_failure_in_words():
+    text = run.section("kernels", ROWS)
     assert "| ours / theirs | 0.25 | 0.5 | ok | 1 / 4 µs |" in text
     assert "| told | 3 |  |  | 3 s |" in text
     assert "| late | 0.6 | 0.5 | OVER |  |" in text
-    assert "**failed with exit code 1**" in text
     assert "## Kernels\nTime of the kernels" in text
+    assert "**failed with exit code 1**" in run.section("gateway", "failed with exit code 1")
 
 
 @pytest.mark.parametrize(("rows", "code"), [(ROWS[:2], 0), (ROWS, 1), ("did not end", 1)], ids=["good", "over budget", "failed"])
 def test_the_exit_code_says_whether_the_promises_hold(monkeypatch, tmp_path, capsys, rows, code):
     monkeypatch.setattr(run, "measure", lambda *_: rows)
-    monkeypatch.setattr(sys, "argv", ["run", "kernels", "--write", str(tmp_path / "page.md")])
+    page = tmp_path / "page.md"
+    page.write_text("# Benchmarks\n\n## Gateway\nan earlier run\n\n## Kernels\nan earlier run\n")
+    monkeypatch.setattr(sys, "argv", ["run", "kernels", "--write", str(page)])
     assert run.main() == code
-    assert (tmp_path / "page.md").read_text() == capsys.readouterr().out[:-1]
+    assert page.read_text() == capsys.readouterr().out[:-1]
+    assert "## Gateway\nan earlier run\n" in page.read_text()
+    assert "## Kernels\nan earlier run" not in page.read_text()
 
 
 def test_a_benchmark_that_fails_or_hangs_is_told_and_leaves_nothing_running(monkeypatch):

@@ -59,7 +59,7 @@ int main(int argc, char **argv) {
         if (now.tv_sec > next.tv_sec || (now.tv_sec == next.tv_sec && now.tv_nsec > next.tv_nsec)) late++;
         clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
     }
-    printf("{\"requests\": %lu, \"points\": %lu, \"cpu_s\": %.4f, \"rss_mb\": %.1f, \"late\": %lu, \"seconds\": %d}\n", requests, read,
-           cpu_s() - before, (double)resident_kb() * 1024 / 1e6, late, seconds);
+    printf("{\"requests\": %lu, \"points\": %lu, \"cpu_s\": %.4f, \"rss_mib\": %.1f, \"late\": %lu, \"seconds\": %d}\n", requests, read,
+           cpu_s() - before, (double)resident_kb() / 1024, late, seconds);
     return 0;
 }

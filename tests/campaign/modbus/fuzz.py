@@ -28,7 +28,7 @@ from drivers.modbus.spec import ModbusUnit
 from drivers.modbus.tcp import TcpExchange
 from drivers.modbus.verdict import Evidence, verdicts
 from gateway.model import PointTable, Scan, Stamp, TimeQuality
-from tests.campaign.virtual import VirtualLoop
+from tests.campaign.modbus.virtual import VirtualLoop
 from tests.drivers.modbus.fake_line import exchange_on
 from tests.drivers.modbus.tables import point
 from tests.peers.modbus_evil import framed, registers

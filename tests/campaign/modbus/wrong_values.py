@@ -15,7 +15,7 @@ from drivers.modbus.ledger import _LEDGERS
 from drivers.modbus.request import Request
 from drivers.modbus.rtu import RtuExchange
 from gateway.driver import DeviceError
-from tests.campaign.virtual import VirtualLoop, exchange_with
+from tests.campaign.modbus.virtual import VirtualLoop, exchange_with
 from tests.drivers.modbus.tables import good, link, registers
 from tests.peers import modbus_evil as evil
 

@@ -47,8 +47,8 @@ async def noise(seconds: float, seed: int = 1) -> Result:
     tty.setraw(ours)
     tty.setraw(theirs)
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.campaign.noise", str(ours), str(seconds), str(seed),
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(ours,), cwd=Path(__file__).parents[2],
+        sys.executable, "-m", "tests.campaign.modbus.noise", str(ours), str(seconds), str(seed),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(ours,), cwd=Path(__file__).parents[3],
     )  # fmt: skip
     assert child.stdin is not None
     assert child.stdout is not None

@@ -1,16 +1,12 @@
-"""Small versions of the campaign (peer: our own evil slave), and the campaign itself.
+"""Small versions of the campaign (peer: our own evil slave), and what its section shows.
 
 The pty, the noise and the inputs are real; only the reads in memory have a virtual clock.
 """
 
-from pathlib import Path
-
 import pytest
 
-from tests.campaign import fuzz, noise, run, wrong_values
+from tests.campaign.modbus import campaign, fuzz, noise, wrong_values
 from tests.peers import modbus_evil as evil
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("mood", wrong_values.MOODS)
@@ -78,21 +74,21 @@ def test_a_plan_that_reads_what_is_not_allowed_would_be_seen(monkeypatch):
     assert fuzz.fuzz("read plan", 100).uncaught > 10
 
 
-def test_the_page_holds_every_figure_and_tells_what_was_broken(tmp_path):
-    results = tmp_path / "results"
-    jobs = [job for job in run.jobs(130, 50, 5.0, 0.0) if job[1] in {"twice 120", "verdicts"}]
-    done = run.run(jobs, results, at_once=1)
-    assert run.run(jobs, results) == done  # nothing is run twice
-    text = run.page(done, 1.0)
-    assert "| twice | memory | 30 | 30 | 0 | 0 | 0.00 |" in text
-    assert "| verdicts | 50 | 0 | 0 |" in text
-    assert "Every promise was kept." in text
-    done["reads"]["twice 120"][4] = 1
-    assert "**Broken:** twice (memory): 1 wrong values" in run.page(done, 1.0)
+def test_the_section_holds_every_figure_and_tells_what_was_broken():
+    jobs = {job.name: job for job in campaign.jobs(0.0001) if job.name in {"twice 120", "verdicts"}}
+    results = {"noise": {}, "reads": {}, "fuzz": {}}
+    for job in jobs.values():
+        results[job.part][job.name] = list(job.call(*job.arguments))
+    text = "\n".join(campaign.lines(results))
+    assert "| twice | memory | 40 | 40 | 0 | 0 | 0.00 |" in text
+    assert "| verdicts | 100 | 0 | 0 |" in text
+    assert campaign.broken(results) == []
+    results["reads"]["twice 120"][4] = 1
+    assert campaign.broken(results) == ["twice (memory): 1 wrong values, well again after 0.00 s"]
 
 
-@pytest.mark.campaign
-@pytest.mark.timeout(0)
-def test_the_whole_campaign(capsys):
-    with capsys.disabled():
-        assert run.main(["--write", str(ROOT / "docs" / "campaigns.md")]) == 0
+def test_the_whole_campaign_asks_for_a_million_of_each():
+    jobs = campaign.jobs(1.0)
+    assert sum(job.arguments[1] for job in jobs if job.call is wrong_values.in_memory) >= 1_000_000
+    assert {job.arguments for job in jobs if job.part == "fuzz"} == {(target, 1_000_000) for target in fuzz.TARGETS}
+    assert {job.name for job in jobs if job.alone} == {"continuous noise"}
