@@ -64,14 +64,16 @@ class Clock:
         self._quality = kernel_time_quality()
         self._asked_ns = time.monotonic_ns()
         self._offset_ns = time.time_ns() - self._asked_ns
+        self._stepped = False
 
     @property
     def quality(self) -> TimeQuality:
         """How good the wall time is, asked of the kernel at most every 10 s."""
         now = time.monotonic_ns()
-        if self._asked_ns == 0 or now - self._asked_ns > self._QUALITY_AGE_NS:
+        if self._stepped or now - self._asked_ns > self._QUALITY_AGE_NS:
             self._quality = kernel_time_quality()
             self._asked_ns = now
+            self._stepped = False
         return self._quality
 
     def monotonic(self) -> float:
@@ -82,7 +84,7 @@ class Clock:
         """Return this moment. After a step of the wall clock the kernel is asked at once how good it is now."""
         wall_ns, mono_ns = time.time_ns(), time.monotonic_ns()
         if not -self._STEP_NS < wall_ns - mono_ns - self._offset_ns < self._STEP_NS:
-            self._asked_ns = 0
+            self._stepped = True
         self._offset_ns = wall_ns - mono_ns
         return Stamp(wall_ns, mono_ns, self.boot, self.quality)
 

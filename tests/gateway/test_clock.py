@@ -62,6 +62,7 @@ def test_the_quality_is_asked_at_most_every_ten_seconds(monkeypatch):
     monkeypatch.setattr(clocks, "kernel_time_quality", lambda: answers.pop(0))
     now = [0]
     monkeypatch.setattr(clocks.time, "monotonic_ns", lambda: now[0])
+    monkeypatch.setattr(clocks.time, "time_ns", lambda: now[0] + 10**18)
     clock = Clock()
     now[0] = 9_000_000_000
     assert clock.quality is TimeQuality.UNCERTAIN
@@ -69,6 +70,18 @@ def test_the_quality_is_asked_at_most_every_ten_seconds(monkeypatch):
     assert clock.quality is TimeQuality.SYNCED
     now[0] = 12_000_000_000
     assert clock.stamp().quality is TimeQuality.SYNCED
+
+
+def test_after_a_step_of_the_wall_clock_the_quality_is_asked_at_once(monkeypatch):
+    answers = [TimeQuality.SYNCED, TimeQuality.UNCERTAIN]
+    monkeypatch.setattr(clocks, "kernel_time_quality", lambda: answers.pop(0))
+    wall = [10**18]
+    monkeypatch.setattr(clocks.time, "monotonic_ns", lambda: wall[0] % 10**9 + 1)
+    monkeypatch.setattr(clocks.time, "time_ns", lambda: wall[0])
+    clock = Clock()
+    assert clock.stamp().quality is TimeQuality.SYNCED
+    wall[0] += 63_072_000 * 10**9  # two years
+    assert clock.stamp().quality is TimeQuality.UNCERTAIN, "a clock set by hand is not called in step, not even for a moment"
 
 
 async def test_a_moment_that_is_past_lets_the_loop_turn_once():
