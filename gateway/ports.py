@@ -59,11 +59,11 @@ class Outbox(Protocol):
 class Session(Protocol):
     """One connection to one broker, good for one life: after a loss a new one is made."""
 
-    async def publish(self, topic: str, payload: bytes) -> None:
-        """Publish at QoS 1 and return when the broker has accepted it.
+    async def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
+        """Publish at QoS 1 and return when the broker has accepted it; at QoS 0, when it has been written out.
 
         Raises:
-            PublishRefused: the broker answered with a reason code >= 0x80.
+            PublishRefused: the broker answered with a reason code >= 0x80; never at QoS 0.
             SessionLost: the connection went away; whether the message arrived is unknown.
         """
 

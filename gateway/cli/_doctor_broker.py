@@ -7,6 +7,7 @@ import os
 import ssl
 import time
 from pathlib import Path
+from typing import Any
 
 from gateway.cli._doctor_checks import Finding
 from gateway.cli._doctor_reach import CONNECT_S, secret_value, unreachable
@@ -81,9 +82,14 @@ async def _login(url: BrokerUrl, context: ssl.SSLContext | None, uplink: Uplink,
     if who is not None:
         user, password = who.user or config.site, secret_value(who.secret, Path(config.path).parent)
     client_id = f"{config.site}:{config.gateway}:doctor:{os.getpid()}"
-    options = {"client_id": client_id, "user": user, "password": password, "tls": context, "connect_timeout_s": _LOGIN_S}
+    options: dict[str, Any] = {
+        "user": user,
+        "password": password,
+        "tls": context,
+        "connect_timeout_s": _LOGIN_S,
+    }
     try:
-        session = await Dialer().connect(url, **options)
+        session = await Dialer().connect(url, client_id=client_id, **options)
     except SessionLost as lost:
         if who is not None and lost.code in reasons.USER_REFUSED:
             raise SessionLost(*reasons.at_connect(lost.code, user, who.secret), code=lost.code) from None

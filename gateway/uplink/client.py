@@ -11,15 +11,40 @@ import logging
 import re
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 import aiomqtt
 import paho.mqtt.client as paho
+from msgspec import Struct
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.uplink import reasons
 from gateway.uplink.errors import SessionLost
+
+OnMessage = Callable[[str, bytes | None, bool], None]
+"""Called with topic, payload and whether the message was retained; payload None: it was too large and thrown away."""
+
+MAX_INCOMING = 1 << 20
+"""Bytes of a packet that we take in; nobody has a reason to send us more.
+
+MQTT 5 could tell the broker so, but brokers of 3.1.1 exist that hang at a CONNECT with properties instead of refusing its version.
+"""
+
+_READ = 16384
+
+
+class Will(Struct, frozen=True):
+    """What the broker publishes when a connection is lost without a farewell."""
+
+    topic: str
+    payload: bytes
+    qos: int = 1
+    retain: bool = False
+
 
 _ERRNO = re.compile(r"\[Errno -?\d+\] ")
 
@@ -67,7 +92,10 @@ class AckClient(aiomqtt.Client):
         keepalive_s: int,
         connect_timeout_s: float,
         window: int,
+        will: Will | None,
+        on_message: OnMessage | None,
     ) -> None:
+        self._is_5 = version is aiomqtt.ProtocolVersion.V5
         self._errors = _LastError()
         logger = logging.Logger("mqtt", logging.ERROR)  # noqa: LOG001  (of this connection alone, below no root logger)
         logger.addHandler(self._errors)
@@ -79,22 +107,27 @@ class AckClient(aiomqtt.Client):
             logger=logger,
             identifier=client_id,
             protocol=version,
-            clean_session=None if version is aiomqtt.ProtocolVersion.V5 else True,
+            clean_session=None if self._is_5 else True,
             timeout=connect_timeout_s,
             keepalive=keepalive_s,
             tls_context=tls,
             max_inflight_messages=window,
+            will=aiomqtt.Will(will.topic, will.payload, will.qos, will.retain) if will else None,
             socket_options=[
                 (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
                 (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2000 * keepalive_s),
             ],
         )
         self._client.connect_timeout = connect_timeout_s
+        receive = self._client._sock_recv
+        self._client._sock_recv = lambda bufsize: receive(min(bufsize, _READ))  # type: ignore[method-assign]  # paho makes room for all
         self.ended: asyncio.Future[SessionLost] = self._loop.create_future()
         self.cause: Exception | None = None
         self.connack: Properties | None = None
         self.dropped = False
-        self._acks: dict[int, asyncio.Future[int]] = {}
+        self._on_incoming = on_message
+        self._to_skip = 0
+        self._acks: dict[int, asyncio.Future[Any]] = {}
         self._in_thread = False
         self._abandoned = False
 
@@ -116,27 +149,53 @@ class AckClient(aiomqtt.Client):
             raise
         self._disconnected.add_done_callback(self._socket_failed)
 
-    async def publish_acked(self, topic: str, payload: bytes) -> int:
-        """Publish at QoS 1 and return the reason code of the PUBACK (0 always in MQTT 3.1.1).
+    async def publish_acked(self, topic: str, payload: bytes, qos: int = 1, retain: bool = False) -> int:
+        """Publish and return the reason code of the PUBACK (0 always in MQTT 3.1.1); at QoS 0, return 0 when it is written out.
 
         Raises:
             SessionLost: the connection ended before the acknowledgement came.
         """
         if self.ended.done():
             raise self._loss()
-        info = self._client.publish(topic, payload, 1)
+        info = self._client.publish(topic, payload, qos, retain)
         if info.rc != paho.MQTT_ERR_SUCCESS:
             raise _broken(paho.error_string(info.rc))
-        ack: asyncio.Future[int] = self._loop.create_future()
-        self._acks[info.mid] = ack
+        if info.is_published():  # at QoS 0 mostly at once
+            return 0
+        code: int = await self._answer(info.mid)
+        return code
+
+    async def subscribe_acked(self, topics: list[tuple[str, int]]) -> list[int]:
+        """Subscribe and return the reason code of each topic: the QoS granted, or 0x80 and more.
+
+        Raises:
+            SessionLost: the connection ended before the answer came.
+        """
+        if self.ended.done():
+            raise self._loss()
+        wanted: Any = [(topic, SubscribeOptions(qos) if self._is_5 else qos) for topic, qos in topics]
+        rc, mid = self._client.subscribe(wanted)
+        if rc != paho.MQTT_ERR_SUCCESS or mid is None:
+            raise _broken(paho.error_string(rc))
+        codes: list[int] = await self._answer(mid)
+        return codes
+
+    async def _answer(self, mid: int) -> Any:
+        ack = self._acks[mid] = self._loop.create_future()
         try:
             return await ack
         finally:
-            self._acks.pop(info.mid, None)
+            self._acks.pop(mid, None)
 
-    async def close(self, within_s: float) -> None:
-        """Disconnect cleanly if that works within so many seconds, else just close; never raises."""
-        if not self.ended.done() and self._client.disconnect() == paho.MQTT_ERR_SUCCESS:
+    async def close(self, within_s: float, *, with_will: bool = False) -> None:
+        """Disconnect cleanly if that works within so many seconds, else just close; never raises.
+
+        Args:
+            within_s: time for the farewell.
+            with_will: let the broker publish the will (MQTT 5; in 3.1.1 there is no such word).
+        """
+        reason = ReasonCode(PacketTypes.DISCONNECT, identifier=0x04) if with_will and self._is_5 else None
+        if not self.ended.done() and self._client.disconnect(reason) == paho.MQTT_ERR_SUCCESS:
             await asyncio.wait({self.ended}, timeout=within_s)
         self.abandon()
 
@@ -183,7 +242,8 @@ class AckClient(aiomqtt.Client):
         if self._abandoned:
             self._close_socket()
         elif sock is not None:
-            super()._on_socket_open(self._client, None, sock)
+            self._loop.add_reader(sock.fileno(), self._readable)
+            self._misc_task = self._loop.create_task(self._misc_loop())
             if self._client.want_write():
                 self._on_socket_register_write(self._client, None, sock)
 
@@ -194,6 +254,46 @@ class AckClient(aiomqtt.Client):
         """Watch the socket at once; aiomqtt does it a turn of the loop later, when the socket may be closed already."""
         if not self._in_thread:
             self._loop.add_writer(sock.fileno(), self._writable)
+
+    def _readable(self) -> None:
+        """Read what has come, also what TLS has decrypted already and the loop therefore does not see."""
+        try:
+            while True:
+                if self._to_skip:
+                    self._skip()
+                else:
+                    self._client.loop_read()
+                    self._refuse_too_large()
+                sock: Any = self._client.socket()
+                if sock is None or not getattr(sock, "pending", int)():
+                    return
+        except BlockingIOError:
+            return
+        except Exception as exc:
+            self.abandon(_broken(exc))
+
+    def _refuse_too_large(self) -> None:
+        """Let a packet that would fill the memory pass by; acknowledge it, else the broker waits for that before it sends more."""
+        packet: Any = self._client._in_packet  # paho has no public limit
+        if packet["remaining_length"] <= MAX_INCOMING or not packet["to_process"]:
+            return
+        head, qos = bytes(packet["packet"]), packet["command"] >> 1 & 3
+        at = 2 + int.from_bytes(head[:2])
+        if packet["command"] & 0xF0 != 0x30 or len(head) < at + 2:
+            raise OSError(f"it sends {packet['remaining_length'] >> 20} MiB at once")
+        self._to_skip = packet["to_process"]
+        packet |= {"command": 0, "have_remaining": 0, "remaining_count": [], "remaining_mult": 1, "remaining_length": 0}
+        packet |= {"packet": bytearray(), "to_process": 0}
+        if qos == 1:
+            self._client._send_puback(int.from_bytes(head[at : at + 2]))
+        if self._on_incoming is not None:
+            self._on_incoming(head[2:at].decode(errors="replace"), None, False)
+
+    def _skip(self) -> None:
+        data = self._client._sock_recv(self._to_skip)
+        if not data:
+            raise ConnectionError("the other side closed it")
+        self._to_skip -= len(data)
 
     def _writable(self) -> None:
         try:
@@ -242,6 +342,24 @@ class AckClient(aiomqtt.Client):
             self.abandon(_broken(failure or ""))
 
     def _on_publish(self, client: paho.Client, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties) -> None:
+        self._answered(mid, reason_code.value)
+
+    def _on_subscribe(
+        self, client: paho.Client, userdata: Any, mid: int, reason_codes: list[ReasonCode], properties: Properties | None = None
+    ) -> None:
+        self._answered(mid, [code.value for code in reason_codes])
+
+    def _answered(self, mid: int, answer: Any) -> None:
         ack = self._acks.get(mid)
         if ack is not None and not ack.done():
-            ack.set_result(reason_code.value)
+            ack.set_result(answer)
+
+    def _on_message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
+        """Hand a message on at once: nothing waits in a queue that could overflow."""
+        if self._on_incoming is None or self._abandoned:
+            return
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return  # no broker may let such a topic pass; nobody can have subscribed to it
+        self._on_incoming(topic, bytes(message.payload), message.retain)

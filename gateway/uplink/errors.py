@@ -27,6 +27,14 @@ class PublishRefused(UplinkError):  # noqa: N818  (the port's word)
         super().__init__(words, hint, code=code)
 
 
+class SubscribeRefused(UplinkError):  # noqa: N818  (like the others)
+    """The broker answered a subscription to `topic` with a reason code >= 0x80. The session goes on."""
+
+    def __init__(self, topic: str, code: int, words: str, hint: str = "") -> None:
+        super().__init__(words, hint, code=code)
+        self.topic = topic
+
+
 class SessionLost(UplinkError):  # noqa: N818  (the port's word)
     """There is no connection (any more). Whether a message under way arrived is unknown."""
 

@@ -18,7 +18,7 @@ class Report:
     """Counts, remembers the trouble that stands, and logs changes. No message holds a secret.
 
     Events: `uplink_connected`, `uplink_lost` (also: it cannot be made), `uplink_refused` (the broker answers with a reason),
-    `publish_refused`, `outbox_failed`, `uplink_recovered`, `uplink_downgraded`, `value_left_out`,
+    `publish_refused`, `outbox_failed`, `uplink_recovered`, `uplink_downgraded`, `value_left_out`, `message_ignored`,
     `uplink_fault` (an error nobody expected).
     """
 
@@ -35,14 +35,15 @@ class Report:
         self._trouble_since = 0.0
         self._last_error = ""
         self._next_attempt: float | None = None
-        self._messages = self._records = self._bytes = 0
+        self._messages = self._records = self._bytes = self._ignored = 0
 
     def status(self) -> dict[str, Any]:
         """Return plain JSON values.
 
         Keys: name, connected, broker (last one connected), protocol (`5`, `3.1.1`), since (UTC, of this connection), trouble
         (what stands now, in words, else empty), last_error (kept after recovery), warnings, next_attempt_s (None unless
-        waiting), published_messages, published_records, published_bytes (accepted by the broker since start).
+        waiting), published_messages, published_records, published_bytes (accepted by the broker since start), ignored_messages
+        (that came in and made no sense).
         """
         waits = None if self._next_attempt is None else max(0.0, round(self._next_attempt - self._clock.monotonic(), 1))
         return {
@@ -58,6 +59,7 @@ class Report:
             "published_messages": self._messages,
             "published_records": self._records,
             "published_bytes": self._bytes,
+            "ignored_messages": self._ignored,
         }
 
     def connected(self, broker: str, protocol: str, warnings: tuple[str, ...]) -> None:
@@ -120,6 +122,13 @@ class Report:
             if point not in self._warned:
                 self._warned.add(point)
                 self._log.warning("value_left_out", point=point, reason="larger than a message", hint="do not share this point")
+
+    def ignored(self, topic: str, reason: str) -> None:
+        """Count a message that came in and made no sense; the first of each reason is logged."""
+        self._ignored += 1
+        if reason not in self._warned:
+            self._warned.add(reason)
+            self._log.warning("message_ignored", topic=topic[:200], reason=reason)
 
     def _tell(self, event: str, key: str, error: UplinkError, **context: Any) -> None:
         tell = self._log.warning if self._note(key, str(error)) else self._log.debug

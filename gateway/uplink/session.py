@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 import ssl
 import time
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, TypeVar
 
 import aiomqtt
 from aiomqtt.exceptions import MqttConnectError
@@ -16,10 +17,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.config.spec import BrokerUrl
 from gateway.uplink import reasons, tls
-from gateway.uplink.client import AckClient
-from gateway.uplink.errors import DroppedEarly, PublishRefused, SessionLost, VersionRefused
+from gateway.uplink.client import MAX_INCOMING, AckClient, OnMessage, Will
+from gateway.uplink.errors import DroppedEarly, PublishRefused, SessionLost, SubscribeRefused, UplinkError, VersionRefused
 
-__all__ = ["Dialer", "MqttSession", "PublishRefused", "SessionLost", "Version"]
+__all__ = ["MAX_INCOMING", "Dialer", "MqttSession", "OnMessage", "PublishRefused", "SessionLost", "Version", "Will"]
 
 Version = Literal["5", "3.1.1"]
 """The versions of MQTT we speak."""
@@ -31,6 +32,8 @@ WARNING_311 = (
 
 _VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
 _CLOSE_S = 2.0
+
+T = TypeVar("T")
 
 
 class MqttSession:
@@ -44,10 +47,14 @@ class MqttSession:
         protocol: version of MQTT that is spoken.
         warnings: what a person should know as long as this session stands.
         max_payload: largest payload in bytes that the broker takes, None when it set no limit.
+        will: what the broker publishes when the connection is lost, None for nothing.
     """
 
-    def __init__(self, client: AckClient, broker: BrokerUrl, protocol: Version, *, timeout_s: float, window: int) -> None:
+    def __init__(
+        self, client: AckClient, broker: BrokerUrl, protocol: Version, *, will: Will | None, timeout_s: float, window: int
+    ) -> None:
         self.broker = broker
+        self.will = will
         self.protocol: Version = protocol
         self.warnings: tuple[str, ...] = () if protocol == "5" else (WARNING_311,)
         packet = getattr(client.connack, "MaximumPacketSize", None)
@@ -69,6 +76,8 @@ class MqttSession:
         timeout_s: float = 30,
         connect_timeout_s: float = 15,
         window: int = 20,
+        will: Will | None = None,
+        on_message: OnMessage | None = None,
         version: Version = "5",
     ) -> MqttSession:
         """Connect once, in one version of MQTT; see `Dialer` for one that finds the version.
@@ -83,6 +92,8 @@ class MqttSession:
             timeout_s: how long a publish may wait for its acknowledgement.
             connect_timeout_s: how long name lookup, TCP, TLS and MQTT may take together.
             window: publishes under way at the same time; less when the broker's Receive Maximum is less.
+            will: what the broker shall publish when the connection is lost.
+            on_message: called in the loop with topic, payload and whether it was retained, for every message that arrives.
             version: version of MQTT.
 
         Raises:
@@ -99,6 +110,8 @@ class MqttSession:
             keepalive_s=max(1, round(keepalive_s)),
             connect_timeout_s=connect_timeout_s,
             window=window,
+            will=will,
+            on_message=on_message,
         )
         try:
             async with asyncio.timeout(connect_timeout_s):
@@ -110,15 +123,17 @@ class MqttSession:
         if getattr(client.connack, "MaximumQoS", 1) < 1:
             await client.close(_CLOSE_S)
             raise SessionLost(*reasons.words(0x9B), code=0x9B)
-        return cls(client, url, version, timeout_s=timeout_s, window=window)
+        return cls(client, url, version, will=will, timeout_s=timeout_s, window=window)
 
     @property
     def ended(self) -> asyncio.Future[SessionLost]:
         """Done, with the reason, as soon as the connection is gone; not to be cancelled."""
         return self._client.ended
 
-    async def publish(self, topic: str, payload: bytes) -> None:
+    async def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
         """Publish at QoS 1 and return when the broker has accepted it; any number of callers, `window` of them under way.
+
+        At QoS 0 it returns when the message has been written out; whether it arrived, nobody knows.
 
         Raises:
             PublishRefused: the broker answered with a reason code >= 0x80.
@@ -126,23 +141,45 @@ class MqttSession:
         """
         if self.max_payload is not None and len(payload) > self.max_payload:  # it would cost the connection
             raise PublishRefused(reasons.PACKET_TOO_LARGE, *reasons.words(reasons.PACKET_TOO_LARGE))
-        async with self._window:
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    code = await self._client.publish_acked(topic, payload)
-            except TimeoutError:
-                lost = SessionLost(
-                    f"the broker did not acknowledge a message within {self._timeout_s:g} s",
-                    "the network between is broken or too slow, or the broker hangs",
-                )
-                self._client.abandon(lost)
-                raise lost from None
+        async with self._window if qos else contextlib.nullcontext():
+            code = await self._in_time(self._client.publish_acked(topic, payload, qos, retain), "acknowledge a message")
         if code >= 0x80:
             raise PublishRefused(code, *reasons.words(code))
 
-    async def close(self) -> None:
-        """Disconnect cleanly, within two seconds; never raises, may be called twice."""
-        await self._client.close(_CLOSE_S)
+    async def subscribe(self, topics: list[tuple[str, int]]) -> tuple[SubscribeRefused, ...]:
+        """Subscribe to topics, each with the highest QoS wanted, in one packet; return those the broker refused.
+
+        Raises:
+            SessionLost: the connection went away or the answer did not come in time; the session has ended.
+        """
+        codes = await self._in_time(self._client.subscribe_acked(topics), "answer a subscription")
+        answers = zip(topics, codes, strict=False)  # a broker that answers too few is not refusing
+        return tuple(SubscribeRefused(topic, code, *reasons.words(code)) for (topic, _), code in answers if code >= 0x80)
+
+    async def close(self, *, death: bool = False) -> None:
+        """Disconnect, within two seconds; never raises, may be called twice.
+
+        Args:
+            death: let the broker publish the will, as if the connection were lost. MQTT 5 has a word for it; in 3.1.1 the session
+                publishes it itself before it disconnects.
+        """
+        if death and self.will is not None and self.protocol == "3.1.1" and not self.ended.done():
+            with contextlib.suppress(UplinkError, TimeoutError):
+                async with asyncio.timeout(_CLOSE_S):
+                    await self.publish(self.will.topic, self.will.payload, qos=self.will.qos, retain=self.will.retain)
+        await self._client.close(_CLOSE_S, with_will=death)
+
+    async def _in_time(self, answer: Awaitable[T], what: str) -> T:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await answer
+        except TimeoutError:
+            lost = SessionLost(
+                f"the broker did not {what} within {self._timeout_s:g} s",
+                "the network between is broken or too slow, or the broker hangs",
+            )
+            self._client.abandon(lost)
+            raise lost from None
 
 
 class Dialer:
@@ -158,28 +195,33 @@ class Dialer:
         self._monotonic = monotonic
         self._old: dict[BrokerUrl, float] = {}
 
-    async def connect(self, url: BrokerUrl, **options: Any) -> MqttSession:
+    async def connect(self, url: BrokerUrl, *, will: Callable[[], Will | None] = lambda: None, **options: Any) -> MqttSession:
         """Connect; the options are those of `MqttSession.connect`, without `version`.
+
+        Args:
+            url: the broker.
+            will: asked at every CONNECT, of which one call may need several.
+            options: see `MqttSession.connect`.
 
         Raises:
             SessionLost: nobody is there, or it refuses.
         """
         if self._monotonic() < self._old.get(url, 0.0):
-            return await self._connect_old(url, options)
+            return await self._connect_old(url, will, options)
         try:
-            return await MqttSession.connect(url, **options)
+            return await MqttSession.connect(url, **options, will=will())
         except VersionRefused:
-            return await self._connect_old(url, options)
+            return await self._connect_old(url, will, options)
         except DroppedEarly:
             pass
         try:
-            return await MqttSession.connect(url, **options)
+            return await MqttSession.connect(url, **options, will=will())
         except (VersionRefused, DroppedEarly):
-            return await self._connect_old(url, options)
+            return await self._connect_old(url, will, options)
 
-    async def _connect_old(self, url: BrokerUrl, options: dict[str, Any]) -> MqttSession:
+    async def _connect_old(self, url: BrokerUrl, will: Callable[[], Will | None], options: dict[str, Any]) -> MqttSession:
         try:
-            session = await MqttSession.connect(url, **options, version="3.1.1")
+            session = await MqttSession.connect(url, **options, will=will(), version="3.1.1")
         except VersionRefused:
             self._old.pop(url, None)
             raise

@@ -11,66 +11,13 @@ from gateway.clock import ManualClock
 from gateway.config.secrets import SecretMissing
 from gateway.config.spec import BrokerUrl, Credentials, Uplink
 from gateway.model import Log
-from gateway.uplink import forward as module
+from gateway.uplink import caller, waits
 from gateway.uplink.batch import decode
-from gateway.uplink.errors import PublishRefused, SessionLost
+from tests.gateway.uplink.fake_broker import Broker
 from tests.gateway.uplink.fakes import Eager, Ledger, MemoryOutbox, event, feature, forwarder, reading
 from tests.waiting import until
 
 URL = "mqtt://127.0.0.1"
-
-
-class Broker:
-    """Makes sessions; `refuse` and `drop` decide over each message, `down` over connections."""
-
-    def __init__(self):
-        self.accepted = []
-        self.connects = []
-        self.down = False
-        self.refuse = lambda payload: None
-        self.drop = lambda payload: False
-        self.hold = asyncio.Event()
-        self.hold.set()
-        self.max_payload = None
-        self.session = None
-
-    async def connect(self, url, **options):
-        self.connects.append((url, options))
-        await asyncio.sleep(0)
-        if self.down:
-            raise SessionLost("nobody listens", "check the port")
-        self.session = FakeSession(self)
-        return self.session
-
-
-class FakeSession:
-    protocol = "5"
-    warnings = ()
-
-    def __init__(self, broker):
-        self.broker = broker
-        self.max_payload = broker.max_payload
-        self.ended = asyncio.get_running_loop().create_future()
-        self.closed = False
-
-    def lose(self):
-        if not self.ended.done():
-            self.ended.set_result(SessionLost("the connection broke"))
-
-    async def publish(self, topic, payload):
-        await asyncio.sleep(0)
-        await self.broker.hold.wait()
-        if self.broker.drop(payload):
-            self.lose()
-        if self.ended.done():
-            raise self.ended.result()
-        if code := self.broker.refuse(payload):
-            raise PublishRefused(code, "refused", "ask")
-        self.broker.accepted.append(payload)
-
-    async def close(self):
-        self.closed = True
-        self.lose()
 
 
 @pytest.fixture
@@ -200,8 +147,8 @@ async def test_the_first_connection_is_spread_and_the_next_attempt_is_told(broke
         assert (broker.connects, forward.status()["next_attempt_s"]) == ([], 1)
         clock.advance(1)
         await until(lambda: forward.status()["connected"])
-    assert forwarder(MemoryOutbox(), "mqtt://hub.coop.example")._first_within_s == 5
-    assert forwarder(MemoryOutbox(), "mqtt://localhost", "mqtts://[::1]")._first_within_s == 0
+    assert forwarder(MemoryOutbox(), "mqtt://hub.coop.example")._caller._first_within_s == 5
+    assert forwarder(MemoryOutbox(), "mqtt://localhost", "mqtts://[::1]")._caller._first_within_s == 0
 
 
 async def test_back_off_grows_until_a_connection_was_stable_for_two_minutes(broker):
@@ -251,7 +198,7 @@ async def test_after_a_stable_time_the_first_broker_is_asked_first_else_the_next
 
 @pytest.mark.parametrize("case", ["idle", "down", "publishing", "refused"])
 async def test_it_beats_while_it_waits_for_the_network(broker, monkeypatch, case):
-    monkeypatch.setattr(module, "BEAT_S", 0.01)
+    monkeypatch.setattr(waits, "BEAT_S", 0.01)
     outbox, beats = MemoryOutbox(), []
     outbox.put(reading(1))
     broker.down = case == "down"
@@ -270,7 +217,7 @@ async def test_it_beats_while_it_waits_for_the_network(broker, monkeypatch, case
 
 
 async def test_it_does_not_beat_while_the_outbox_hangs(broker, monkeypatch):
-    monkeypatch.setattr(module, "BEAT_S", 0.005)
+    monkeypatch.setattr(waits, "BEAT_S", 0.005)
     beats = []
 
     class Hanging(MemoryOutbox):
@@ -302,7 +249,7 @@ async def test_an_outbox_that_fails_ends_nothing_and_is_told(broker):
 
 
 async def test_a_stop_sends_the_rest_but_does_not_wait_for_a_broker_that_hangs(broker, monkeypatch):
-    monkeypatch.setattr(module, "FAREWELL_S", 0.05)
+    monkeypatch.setattr(caller, "FAREWELL_S", 0.05)
     outbox = MemoryOutbox()
     async with running(outbox, broker, batch=3600):
         await until(lambda: outbox.claims == 1)

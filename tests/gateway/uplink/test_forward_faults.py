@@ -17,7 +17,7 @@ GOOD, BAD = "mqtt://127.0.0.1", "mqtt://a..b"
 class Session:
     """Takes everything, but for what `trouble` raises."""
 
-    protocol, warnings, max_payload = "5", (), None
+    protocol, warnings, max_payload, will = "5", (), None, None
 
     def __init__(self, trouble=None):
         self.ended = asyncio.get_running_loop().create_future()
@@ -29,7 +29,7 @@ class Session:
             raise self.trouble
         self.taken.append(payload)
 
-    async def close(self):
+    async def close(self, *, death=False):
         if not self.ended.done():
             self.ended.set_result(SessionLost("closed"))
 

@@ -1,0 +1,230 @@
+"""Keeps one connection to one broker of a recipient's list: who calls, when it calls again, and what it says when it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from random import Random
+from typing import Any, Protocol
+
+from gateway import ports
+from gateway.clock import Clock
+from gateway.config.host import is_loopback
+from gateway.config.spec import COOPERATIVE, BrokerUrl, Uplink
+from gateway.uplink import reasons, tls
+from gateway.uplink.backoff import Backoff
+from gateway.uplink.errors import SessionLost, SubscribeRefused
+from gateway.uplink.report import Report
+from gateway.uplink.session import MAX_INCOMING, Dialer, Will
+from gateway.uplink.waits import Waits
+
+FAREWELL_S = 2.0
+FAR_PAUSE_S = 300.0
+"""Longest pause before a broker that thousands of gateways share is tried again."""
+LOCAL_PAUSE_S = 10.0
+"""Longest pause before a broker on this machine is tried again; nobody else storms it."""
+
+
+class Connected(ports.Session, Protocol):
+    """What the lanes need of a session beyond the port."""
+
+    @property
+    def protocol(self) -> str:
+        """Version of MQTT: `5` or `3.1.1`."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know as long as the session stands."""
+
+    @property
+    def max_payload(self) -> int | None:
+        """Bytes the broker takes, None for no limit."""
+
+    @property
+    def will(self) -> Will | None:
+        """The will that this connection was made with."""
+
+    @property
+    def ended(self) -> asyncio.Future[SessionLost]:
+        """Done as soon as the connection is gone."""
+
+    async def subscribe(self, topics: list[tuple[str, int]]) -> tuple[SubscribeRefused, ...]:
+        """Subscribe to topics with their highest QoS; return those the broker refused."""
+
+    async def close(self, *, death: bool = False) -> None:
+        """Disconnect; with `death` the broker publishes the will."""
+
+
+class Caller:
+    """Calls a recipient's brokers and, as long as one is connected, lets a lane use the session.
+
+    Every lane has a caller of its own: its own client id, its own will, its own pauses.
+    """
+
+    def __init__(
+        self,
+        *,
+        site: str,
+        spec: Uplink,
+        client_id: str,
+        clock: Clock,
+        read_secret: Callable[[str], str],
+        base: Path,
+        waits: Waits,
+        report: Report,
+        will: Callable[[], Will | None] = lambda: None,
+        on_message: Callable[[str, bytes, bool], None] | None = None,
+        connect: Callable[..., Awaitable[Connected]] | None = None,
+        random: Random | None = None,
+        first_within_s: float | None = None,
+        keepalive_s: float = 60.0,
+        timeout_s: float = 30.0,
+    ) -> None:
+        """Make a caller; nothing happens before `run`.
+
+        Args:
+            site: the member; user name where none is given.
+            spec: brokers, credentials, certificates.
+            client_id: client id at the broker.
+            clock: the clock that schedules.
+            read_secret: returns the text of a secret by name; asked at every connection, so a new one is taken up.
+            base: folder that paths of certificates start from.
+            waits: how the lane waits; its `stopping` ends this caller.
+            report: where connections and losses are told.
+            will: asked at every CONNECT for what the broker shall publish when the connection is lost; None for nothing. With a
+                will, a stop disconnects so that it is published, too.
+            on_message: called in the loop for every message that arrives, with topic, payload and whether it was retained; it must
+                not block. What it raises is told and does not end the session. What is larger than a MiB never gets here.
+            connect: makes a session; default: `Dialer(clock.monotonic).connect`.
+            random: source of jitter.
+            first_within_s: the first connection is made after a random time up to this; default: 0 for a broker on this
+                machine, else 5.
+            keepalive_s: see `MqttSession.connect`.
+            timeout_s: see `MqttSession.connect`.
+        """
+        self._site = site
+        self._spec = spec
+        self._client_id = client_id
+        self._clock = clock
+        self._read_secret = read_secret
+        self._base = base
+        self._waits = waits
+        self._report = report
+        self._will = will
+        self._on_message = on_message
+        self._connect = connect or Dialer(clock.monotonic).connect
+        self._random = random or Random()  # noqa: S311  (jitter, not a secret)
+        local = all(is_loopback(url.host) for url in spec.broker)
+        self._first_within_s = first_within_s if first_within_s is not None else (0.0 if local else 5.0)
+        self._options: dict[str, Any] = {"keepalive_s": keepalive_s, "timeout_s": timeout_s}
+        self._losses = Backoff(self._random, cap_s=LOCAL_PAUSE_S if local else FAR_PAUSE_S)
+        self._next_broker = 0
+        self._session: Connected | None = None
+
+    async def run(self, use: Callable[[Connected], Awaitable[None]]) -> None:
+        """Call until cancelled; `use` has each session for its life.
+
+        `use` returns when the session shall be closed, or raises `SessionLost`; another error is told as a fault and costs the
+        session. When cancelled, `use` has two seconds to end by itself (see `Waits.stopping`).
+        """
+        work = asyncio.create_task(self._work(use), name=f"caller {self._client_id}")
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            self._waits.stopping.set()
+            if self._session is not None:
+                await asyncio.wait({work}, timeout=FAREWELL_S)
+            raise
+        finally:
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await work
+
+    async def _work(self, use: Callable[[Connected], Awaitable[None]]) -> None:
+        stopping = self._waits.stopping
+        pause = self._random.uniform(0, self._first_within_s)
+        self._report.waiting(pause)
+        await self._waits.rest(pause)
+        while not stopping.is_set():
+            session = await self._dial()
+            if session is not None:
+                await self._use(session, use)
+            if not stopping.is_set():
+                pause = self._losses.next()
+                self._report.waiting(pause)
+                await self._waits.rest(pause)
+
+    async def _dial(self) -> Connected | None:
+        """Try every broker of the list once, beginning with the one whose turn it is; None when none accepts."""
+        brokers = self._spec.broker
+        for _ in brokers:
+            url = brokers[self._next_broker % len(brokers)]
+            try:
+                session = await self._waits.beating(self._open(url))
+            except SessionLost as exc:
+                self._next_broker += 1
+                self._report.unreachable(url, exc)
+            except Exception as exc:
+                self._next_broker += 1
+                self._report.fault(exc)
+            else:
+                self._report.connected(url, session.protocol, session.warnings)
+                return session
+        return None
+
+    async def _open(self, url: BrokerUrl) -> Connected:
+        credentials = self._spec.credentials
+        user, password = None, None
+        try:
+            if credentials is not None:
+                user, password = credentials.user or self._site, self._read_secret(credentials.secret)
+            context = await asyncio.to_thread(tls.make_context, self._spec.tls, self._base, self._read_secret) if url.tls else None
+        except SessionLost:
+            raise
+        except Exception as exc:  # the secret store's own kinds of trouble; they carry their sentence
+            raise SessionLost(getattr(exc, "message", str(exc)), getattr(exc, "hint", "")) from exc
+        options: dict[str, Any] = {"user": user, "password": password, "tls": context, **self._options}
+        options |= {"will": self._will, "on_message": self._on_message and self._guarded}
+        try:
+            return await self._connect(url, client_id=self._client_id, **options)
+        except SessionLost as lost:
+            if credentials is not None and lost.code in reasons.USER_REFUSED:
+                raise SessionLost(*reasons.at_connect(lost.code, user, credentials.secret), code=lost.code) from None
+            raise
+
+    async def _use(self, session: Connected, use: Callable[[Connected], Awaitable[None]]) -> None:
+        since = self._clock.monotonic()
+        self._session = session
+        try:
+            await use(session)
+        except SessionLost as lost:
+            self._report.lost(lost)
+        except Exception as exc:  # whatever it is, the next connection may do better
+            self._report.fault(exc)
+        finally:
+            self._session = None
+            self._report.disconnected()
+            self._losses.lasted(self._clock.monotonic() - since)
+            # a broker that held for a while is asked first again, one that did not gives way to the next
+            self._next_broker = 0 if self._losses.fresh else self._next_broker + 1
+            await session.close(death=session.will is not None)
+
+    def _guarded(self, topic: str, payload: bytes | None, retain: bool) -> None:
+        assert self._on_message is not None
+        if payload is None:
+            self._report.ignored(topic, f"larger than {MAX_INCOMING >> 20} MiB")
+            return
+        try:
+            self._on_message(topic, payload, retain)
+        except Exception as exc:
+            self._report.fault(exc)
+
+
+def client_id(site: str, gateway: str, recipient: str, lane: str = "") -> str:
+    """Return the client id towards a recipient, `<site>:<gateway>[:<recipient>][:<lane>]`; the cooperative's is left out.
+
+    Another one for each recipient and lane, as a broker lets go of the older of two equal ones.
+    """
+    return ":".join([site, gateway, *([] if recipient == COOPERATIVE else [recipient]), *([lane] if lane else [])])

@@ -1,0 +1,68 @@
+"""Waiting in a way the watchdog can see: every wait beats, and ends early when the lane stops or its session is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from gateway.clock import Clock
+from gateway.uplink.errors import SessionLost
+
+BEAT_S = 2.0
+
+T = TypeVar("T")
+
+
+class Waits:
+    """The waits of one lane.
+
+    Attributes:
+        stopping: set when the lane is to end; `rest` then returns at once.
+    """
+
+    def __init__(self, clock: Clock, beat: Callable[[], None]) -> None:
+        self._clock = clock
+        self.beat = beat
+        self.stopping = asyncio.Event()
+
+    async def rest(
+        self, seconds: float, *, ended: asyncio.Future[SessionLost] | None = None, wake: asyncio.Event | None = None
+    ) -> None:
+        """Wait so many seconds of the lane's clock, beating; shorter when stopping or when `wake` is set.
+
+        Raises:
+            SessionLost: `ended` is done, the session is lost.
+        """
+        tasks = [asyncio.create_task(self._clock.sleep_until(self._clock.monotonic() + seconds))]
+        tasks += [asyncio.create_task(_until(event)) for event in (self.stopping, wake) if event is not None]
+        waited: list[asyncio.Future[Any]] = [*tasks] if ended is None else [*tasks, ended]
+        try:
+            while not any(task.done() for task in tasks):
+                if ended is not None and ended.done():
+                    raise ended.result()
+                self.beat()
+                await asyncio.wait(waited, timeout=BEAT_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def beating(self, awaitable: Awaitable[T]) -> T:
+        """Wait, beating, for something that has its own time limit; cancelled, it cancels that, too."""
+        future = asyncio.ensure_future(awaitable)
+        try:
+            while True:
+                self.beat()
+                await asyncio.wait({future}, timeout=BEAT_S)
+                if future.done():
+                    return future.result()
+        finally:
+            if not future.done():
+                future.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await future
+
+
+async def _until(event: asyncio.Event) -> None:
+    await event.wait()

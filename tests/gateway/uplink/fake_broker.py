@@ -1,0 +1,61 @@
+"""A broker in memory that does exactly what a test says."""
+
+import asyncio
+
+from gateway.uplink.errors import PublishRefused, SessionLost
+
+
+class Broker:
+    """Makes sessions; `refuse` and `drop` decide over each message, `down` (True, or what to raise) over connections."""
+
+    def __init__(self):
+        self.accepted = []
+        self.connects = []
+        self.down = False
+        self.refuse = lambda payload: None
+        self.drop = lambda payload: False
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.max_payload = None
+        self.session = None
+
+    async def connect(self, url, **options):
+        self.connects.append((url, options))
+        await asyncio.sleep(0)
+        if self.down:
+            raise self.down if isinstance(self.down, SessionLost) else SessionLost("nobody listens", "check the port")
+        self.session = FakeSession(self, options)
+        return self.session
+
+
+class FakeSession:
+    protocol = "5"
+    warnings = ()
+
+    def __init__(self, broker, options):
+        self.broker = broker
+        self.max_payload = broker.max_payload
+        self.ended = asyncio.get_running_loop().create_future()
+        self.closed = False
+        self.death = None
+        self.will = options["will"]() if "will" in options else None
+        self.on_message = options.get("on_message")
+
+    def lose(self, lost=None):
+        if not self.ended.done():
+            self.ended.set_result(lost or SessionLost("the connection broke"))
+
+    async def publish(self, topic, payload, *, qos=1, retain=False):
+        await asyncio.sleep(0)
+        await self.broker.hold.wait()
+        if self.broker.drop(payload):
+            self.lose()
+        if self.ended.done():
+            raise self.ended.result()
+        if code := self.broker.refuse(payload):
+            raise PublishRefused(code, "refused", "ask")
+        self.broker.accepted.append(payload)
+
+    async def close(self, *, death=False):
+        self.closed, self.death = True, death
+        self.lose()
