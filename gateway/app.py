@@ -17,11 +17,13 @@ from gateway.clock import Clock
 from gateway.config import ConfigError, load_config
 from gateway.config.secrets import read_secret
 from gateway.config.spec import Config
+from gateway.exporter import Exporter
 from gateway.history import History
+from gateway.metrics import render
 from gateway.model import Record
 from gateway.notify import Notifier
 from gateway.state import RunBook, State
-from gateway.supervise import Machines, Pulse, Recipients, Watchdog, spawn
+from gateway.supervise import Machines, Pulse, Recipients, Watchdog, loop_name, process, spawn
 from gateway.timeline import Timeline
 
 log = logs.get("app")
@@ -42,6 +44,7 @@ class App:
         self._history = History(folder.path / "history.db", clock=self._clock)
         self._machines = Machines(self._clock, self._pulse, self._emit)
         self._recipients = Recipients(folder.path, self._clock, self._pulse, read_secret, self._timeline.repair)
+        self._exporter = Exporter(self.metrics)
         self._applying = asyncio.Lock()
         self._stop = asyncio.Event()
         self._stopping = False
@@ -68,12 +71,14 @@ class App:
         await self._machines.apply(self.config.machines)
         server = control.ControlServer(self._folder.path, self)
         await server.start()
+        await self._exporter.listen(self.config.metrics)
         names = {"site": self.config.site, "gateway": self.config.gateway}
-        log.info("gateway_started", **names, machines=len(self.config.machines), loop=_loop())
+        log.info("gateway_started", **names, machines=len(self.config.machines), loop=loop_name())
         self._notifier.ready(f"{len(self.config.machines)} machines")
         await self._stop.wait()
         self._notifier.stopping()
         await server.stop()
+        await self._exporter.close()
         async with self._applying:  # a change that is under way is finished first, and none begins after it
             self._stopping = True
             await self._machines.stop()
@@ -107,6 +112,7 @@ class App:
         for machine in change.stopped + change.restarted:
             self._history.forget(machine)
         self.config = config
+        await self._exporter.listen(config.metrics)
         log.info(
             "configuration_applied", path=config.path, restarted=change.restarted, kept=len(change.kept), recipients=recipients
         )
@@ -119,7 +125,7 @@ class App:
         return {
             "version": __version__,
             "pid": os.getpid(),
-            "loop": _loop(),
+            "loop": loop_name(),
             "site": self.config.site,
             "gateway": self.config.gateway,
             "configuration": self.config.path,
@@ -127,6 +133,7 @@ class App:
             "uptime_s": round((now.mono_ns - self._started.mono_ns) / 1e9, 1),
             "last_stop": self._last_stop,
             "clock": {"quality": now.quality.value, "boot": now.boot, **self._timeline.status()},
+            "process": process(),
             "stuck": self._pulse.stuck(),
             "history": self._history.status(),
             "state": {"troubles": list(self._state.troubles)},
@@ -135,7 +142,6 @@ class App:
             "recipients": self._recipients.status(),
         }
 
-
-def _loop() -> str:
-    """Return the name of the event loop: `asyncio` or `uvloop`."""
-    return type(asyncio.get_running_loop()).__module__.partition(".")[0]
+    def metrics(self) -> str:
+        """Return what an operator alarms on, as OpenMetrics text."""
+        return render(self.status())

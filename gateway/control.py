@@ -108,11 +108,13 @@ async def _one(runtime: Runtime, line: bytes) -> dict[str, Any]:
             return runtime.status(_Everything() if points is True else points or ())
         case {"op": "status", **rest} if not rest:
             return runtime.status()
+        case {"op": "metrics"}:
+            return {"metrics": runtime.metrics()}
         case {"op": "apply", "path": str() | None as path}:
             return await runtime.apply(path)
         case {"op": "apply", **rest} if not rest:
             return await runtime.apply(None)
-    return {"error": f"unknown request {request.get('op')!r}; known: status, apply"}
+    return {"error": f"unknown request {request.get('op')!r}; known: status, metrics, apply"}
 
 
 class _Everything:

@@ -48,6 +48,7 @@ EVENTS = {
     "watchdog_resumed": "all parts make progress again",
     "clock_synchronised": "something keeps the clock in step now; `shift_s` is by how much it was set since the look before",
     "clock_runs_free": "nothing keeps the clock in step any more; times are marked uncertain until it is",
+    "metrics_failed": "the metrics cannot be offered at the address that `metrics` names; everything else goes on",
     "configuration_applied": "a new configuration is in force; `restarted` names the machines it changed",
     "configuration_rejected": "the file has problems, so nothing changed",
     # machines

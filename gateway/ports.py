@@ -77,6 +77,9 @@ class Runtime(Protocol):
         The machines named in `points` also get `latest`, the latest value of each of their points, which costs memory by the point.
         """
 
+    def metrics(self) -> str:
+        """Return what an operator alarms on, as OpenMetrics text."""
+
     async def apply(self, path: str | None) -> dict[str, Any]:
         """Change to the configuration in `path` (None: the file it runs on, read again); return what was started, stopped, kept.
 

@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_data_argument(parser)
     parser.add_argument("--json", action="store_true", help="print it as one JSON object; the latest values only with --points")
+    parser.add_argument("--metrics", action="store_true", help="print it as OpenMetrics text, for a collector")
     parser.add_argument("--points", action="store_true", help="also show the latest value of every point")
 
 
@@ -26,6 +27,9 @@ def run(args: argparse.Namespace) -> int:
     from gateway.control import NotRunning, request
 
     try:
+        if args.metrics:
+            print(request(data_folder(args), "metrics")["metrics"], end="")
+            return 0
         status = request(data_folder(args), "status", points=args.points)
     except NotRunning as error:
         print(f"gateway status: {error}", file=sys.stderr)

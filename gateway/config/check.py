@@ -71,7 +71,7 @@ def _site(root: Mapping, site: Path, shown: Path, found: Found) -> Config | None
         return None
     ready = {outcome.name: outcome.machine for outcome in outcomes if outcome.machine is not None}
     _overruns(ready, outcomes, lines, found)
-    return Config(spec.site, spec.gateway, str(site), ready, uplinks, contract)
+    return Config(spec.site, spec.gateway, str(site), ready, uplinks, contract, spec.metrics)
 
 
 def _machines(node: Node | None, machines: Machines, found: Found) -> list[Outcome]:

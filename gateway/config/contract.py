@@ -16,7 +16,7 @@ from gateway.config.spec import Contract, ShareFile, ShareRule
 from gateway.config.words import meant, quoted
 
 _PATTERN = re.compile(r"[A-Za-z0-9_.*?-]+")
-_SITE = {"site", "gateway", "machines", "connections", "uplink", "uplinks"}
+_SITE = {"site", "gateway", "machines", "connections", "uplink", "uplinks", "metrics"}
 
 
 def share_path(site: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import Any
 
 _LONGEST_LABEL = 63
 _LONGEST_NAME = 253
@@ -31,6 +32,46 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host.lower().rstrip(".") == "localhost"
+
+
+class LoopbackAddress(str):
+    """A port of this computer that only programs on it can reach: `127.0.0.1:9464`."""
+
+    __slots__ = ()
+
+    @property
+    def pair(self) -> tuple[str, int]:
+        """Host and port, as sockets take them."""
+        host, _, port = self.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @classmethod
+    def parse(cls, value: object) -> LoopbackAddress:
+        """Read an address.
+
+        Raises:
+            ValueError: it is none, or others than this computer could reach it.
+        """
+        text = str(value)
+        host, colon, port = text.rpartition(":")
+        if isinstance(value, bool) or not isinstance(value, str | int) or not (port if colon else text).isascii():
+            raise ValueError("expected an address and a port such as '127.0.0.1:9464'")
+        if not colon:
+            meant = f"; did you mean '127.0.0.1:{text}'?" if text.isdecimal() else ""
+            raise ValueError(f"'{text}' has no {'host' if text.isdecimal() else 'port'}{meant or '; write it like 127.0.0.1:9464'}")
+        if not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError(f"'{port}' is not a port; it is a number from 1 to 65535")
+        if not is_loopback(host):
+            raise ValueError(
+                f"'{host}' is not this computer; write '127.0.0.1:{port}': what is offered there has no password, so only programs "
+                "on this computer may read it"
+            )
+        return cls(text)
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        """Return the JSON Schema of the written form."""
+        return {"type": "string", "pattern": r"^(127(\.\d{1,3}){3}|\[::1\]|localhost):\d{1,5}$", "examples": ["127.0.0.1:9464"]}
 
 
 def _check_ipv6(bare: str, host: str) -> None:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from gateway.config.base import Name, SecretRef, Spec
+from gateway.config.host import LoopbackAddress
 from gateway.config.quantity import Duration, Rate, Size
 from gateway.config.uplink import BrokerUrl, Credentials, Keep, Tls, Uplink
 
@@ -186,6 +187,7 @@ class Site(Spec, frozen=True, kw_only=True):
     machines: Annotated[list[Any], Meta(description="the machines this gateway reads")] = field(default_factory=list)
     uplink: Annotated[Uplink | None, Meta(description="the recipient 'cooperative'")] = None
     uplinks: Annotated[dict[Name, Uplink], Meta(description="further recipients by name")] = field(default_factory=dict)
+    metrics: Annotated[LoopbackAddress, Meta(description="where a collector on this computer reads OpenMetrics")] | None = None
 
 
 class ShareRule(Spec, frozen=True, kw_only=True):
@@ -250,3 +252,4 @@ class Config(Struct, frozen=True):
     machines: dict[str, Machine]
     uplinks: dict[str, Uplink] = {}
     contract: Contract = Contract()
+    metrics: LoopbackAddress | None = None
