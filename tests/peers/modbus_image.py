@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ def image(path: Path) -> dict[str, Any]:
 
     It holds, by table, wire addresses (decimal or hexadecimal) and what stands from there on: words of four hexadecimal digits, or
     a list of bits. `also answers` names ranges that the device answers with zeros, `at most` how many registers it hands out in one
-    answer, `expected` the values a profile must give.
+    answer, `begins at` the only addresses at which a read may begin, `expected` the values a profile must give.
     """
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
@@ -52,8 +52,10 @@ def _bit(address: int, value: int) -> SimData:
     return SimData(address, values=[bool(value)], datatype=DataType.BITS)
 
 
-def _limit(most: int) -> SimAction:
-    async def refuse(_function: int, _start: int, _at: int, count: int, *_: object) -> ExcCodes | None:
+def _limit(most: int, begins: Container[int] | None) -> SimAction:
+    async def refuse(_function: int, start: int, _at: int, count: int, *_: object) -> ExcCodes | None:
+        if begins is not None and start not in begins:
+            return ExcCodes.ILLEGAL_ADDRESS
         return ExcCodes.ILLEGAL_VALUE if count > most else None
 
     return refuse
@@ -78,7 +80,7 @@ async def serving(image: dict[str, Any], unit: int = 1) -> AsyncIterator[Served]
     served = Served()
     bits = [[_bit(at, bit) for at, bit in sorted(held(image, table).items())] or [_bit(65535, 0)] for table in TABLES[:2]]
     words = [_blocks(held(image, table), DataType.REGISTERS) for table in TABLES[2:]]
-    device = SimDevice(unit, simdata=(*bits, *words), action=_limit(image.get("at most", 125)))
+    device = SimDevice(unit, simdata=(*bits, *words), action=_limit(image.get("at most", 125), image.get("begins at")))
     server = ModbusTcpServer(device, address=("127.0.0.1", 0), trace_pdu=served.watch)
     await server.serve_forever(background=True)
     try:

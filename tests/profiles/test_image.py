@@ -52,7 +52,8 @@ async def values(machine):
 async def test_it_reads_the_image_made_from_its_source(name, tmp_path):
     async with serving(picture(name)) as served:
         found = await values(machine(tmp_path, name, served.port))
-    wanted = {key: value if isinstance(value, str) else pytest.approx(value, rel=1e-12) for key, value in expected(name).items()}
+    exact = (str, list)
+    wanted = {key: value if isinstance(value, exact) else pytest.approx(value, rel=1e-12) for key, value in expected(name).items()}
     assert found == wanted
     assert served.refused == 0, "it asks for registers that the device does not have"
 
@@ -70,6 +71,17 @@ def test_there_is_an_image_for_every_profile_and_no_other():
     folder = Path(__file__).parent
     assert sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.glob("*/*.json")) == NAMES
     assert len(NAMES) >= 12
+
+
+async def test_a_point_within_the_data_of_an_io_link_port_is_read_from_where_the_master_allows_it(tmp_path):
+    shown = picture("ifm/al1940")
+    shown["holding"]["2001"] += " 1111 2222"
+    site = (SITE % (0, "ifm/al1940")).replace("}]", ", points: {own: {at: holding wire 2004, unit: '1'}}}]")
+    async with serving(shown) as served:
+        (tmp_path / "site.yaml").write_text(site.replace(":0'", f":{served.port}'"), encoding="utf-8")
+        found = await values(check(tmp_path / "site.yaml").config.machines["m"])
+    assert found["own"] == 0x2222
+    assert served.refused == 0
 
 
 async def test_two_registers_exchanged_in_a_profile_would_be_found(tmp_path):
