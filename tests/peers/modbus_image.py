@@ -53,8 +53,8 @@ def _bit(address: int, value: int) -> SimData:
 
 
 def _limit(most: int, begins: Container[int] | None) -> SimAction:
-    async def refuse(_function: int, start: int, _at: int, count: int, *_: object) -> ExcCodes | None:
-        if begins is not None and start not in begins:
+    async def refuse(_function: int, _block: int, at: int, count: int, *_: object) -> ExcCodes | None:
+        if begins is not None and at not in begins:
             return ExcCodes.ILLEGAL_ADDRESS
         return ExcCodes.ILLEGAL_VALUE if count > most else None
 
