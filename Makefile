@@ -42,7 +42,7 @@ bench: $(VENV)/.setup $(VENV)/.test $(VENV)/.bench ## measure, beside the known 
 	@sh .ci/packages gcc=gcc /usr/include/fftw3.h=libfftw3-dev /usr/include/modbus/modbus.h=libmodbus-dev mosquitto=mosquitto
 	$(PY) -m tests.bench.run --write docs/benchmarks.md
 
-campaign: $(VENV)/.setup $(VENV)/.test ## the long runs against each promise, written to docs/campaigns.md
+campaign: $(VENV)/.setup $(VENV)/.test $(VENV)/.campaign ## the long runs against each promise, written to docs/campaigns.md
 	$(PY) -m tests.campaign.run --write docs/campaigns.md
 	$(PY) -m pytest -m campaign --timeout=7200
 
@@ -62,6 +62,11 @@ $(VENV)/.setup: pyproject.toml $(KERNELS) | $(PY)
 	@sh .ci/find-python >/dev/null
 	@echo "installing the gateway and compiling its kernels; the first time takes a minute"
 	@$(PIP) install --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.campaign: pyproject.toml | $(PY)
+	@$(EXTRA) campaign >$@.txt
+	@$(PIP) install --only-binary :all: --requirement $@.txt || echo "goes on without atheris: it has no wheel for this platform"
 	@touch $@
 
 $(VENV)/.test $(VENV)/.check $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(PY)

@@ -48,15 +48,13 @@ class Raw:
         A whole number may be given as its bit pattern too: 0x8000 of an int16 is -32768. NaN of a float has no single image: b"".
         """
         if bits := INTEGER_BITS.get(kind):
-            if not float(self.value).is_integer() or not -(1 << bits - 1) <= self.value < 1 << bits:
+            if not (isinstance(self.value, int) or self.value.is_integer()) or not -(1 << bits - 1) <= self.value < 1 << bits:
                 return None
             return (int(self.value) & ((1 << bits) - 1)).to_bytes(bits // 8, "big")
         if kind not in _FLOATS:
             return None
-        if math.isnan(self.value):
-            return b""
         try:
-            return struct.pack(_FLOATS[kind], self.value)
+            return b"" if math.isnan(self.value) else struct.pack(_FLOATS[kind], float(self.value))
         except OverflowError:
             return None
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from tests.campaign import Job, Results
-from tests.campaign.modbus import fuzz, noise, wrong_values
+from tests.campaign.modbus import fuzz, guided, guided_inputs, noise, wrong_values
 from tests.page import table
 
 READS = 1_040_000
@@ -15,9 +15,13 @@ READS = 1_040_000
 INPUTS = 1_000_000
 """For each decoder and planner."""
 
+GUIDED_INPUTS = 1_000_000
+SLOW = {"byte-order guess": 4, "read plan": 4, "TCP answers, exchange": 4}
+"""Searching by coverage, so many times fewer inputs of these: each takes that much longer under the search."""
+
 PTY_MOODS = ("late once in a while", "twice", "another unit", "bit flips 1e-3", "everything")
 PTY_S = 60.0
-NOISE_S = 3.0
+NOISE_S = 30.0
 
 
 def jobs(scale: float) -> list[Job]:
@@ -25,10 +29,15 @@ def jobs(scale: float) -> list[Job]:
     counts = [(mood, wrong_values.MIXED) for mood in wrong_values.MOODS]
     counts += [("bit flips 1e-2", wrong_values.LONG), ("bit flips 1e-2", wrong_values.SMALL)]
     each = max(wrong_values.SETTLED, int(scale * READS / len(counts)) + 1)
-    inputs = max(100, round(scale * INPUTS))
+    inputs, searched = max(100, round(scale * INPUTS)), max(400, round(scale * GUIDED_INPUTS))
     return [
-        Job("noise", "continuous noise", on_noise, (NOISE_S,), alone=True),
+        Job("noise", "continuous noise", on_noise, (max(3.0, scale * NOISE_S),), alone=True),
         *(Job("reads", f"{mood} pty", on_pty, (mood, scale * PTY_S)) for mood in PTY_MOODS),
+        *(
+            Job("guided", f"{target} by coverage", guided.search, (target, searched // SLOW.get(target, 1)))
+            for target in guided_inputs.TARGETS
+            if guided.is_installed()
+        ),
         *(Job("fuzz", target, fuzz.fuzz, (target, inputs)) for target in fuzz.TARGETS),
         *(
             Job("reads", f"{mood} {sizes[-1]}", wrong_values.in_memory, (mood, each, sizes, 11 + i))
@@ -56,7 +65,7 @@ def broken(results: Results) -> list[str]:
     for quiet in (noise.Result(*row) for row in results["noise"].values()):
         if quiet.wrong or quiet.cpu_share > 0.1 or quiet.resync_s > 1.0:
             found.append(f"continuous noise: {quiet}")
-    for target in (fuzz.Result(*row) for row in results["fuzz"].values()):
+    for target in [*_inputs(results), *_searched(results)]:
         if target.uncaught or target.hangs:
             found.append(f"{target.target}: {target.uncaught} uncaught, {target.hangs} hangs; first: {target.first}")
     return found
@@ -69,6 +78,14 @@ def lines(results: Results) -> list[str]:
 
 def _reads(results: Results) -> list[wrong_values.Result]:
     return [wrong_values.Result(*row) for row in results["reads"].values()]
+
+
+def _inputs(results: Results) -> list[fuzz.Result]:
+    return [fuzz.Result(*row) for row in results["fuzz"].values()]
+
+
+def _searched(results: Results) -> list[guided.Result]:
+    return [guided.Result(*row) for row in results.get("guided", {}).values()]
 
 
 def _about_reads(reads: list[wrong_values.Result]) -> list[str]:
@@ -111,16 +128,35 @@ def _about_noise(results: Results) -> list[str]:
 
 
 def _about_inputs(results: Results) -> list[str]:
-    found = [fuzz.Result(*row) for row in results["fuzz"].values()]
     return [
         "### Mutated and random inputs",
+        "Sound inputs of every decoder and planner with a few bytes flipped, put in, taken out or repeated, and random ones.",
         f"A hang is a batch of {fuzz.BATCH} inputs that computes for more than {fuzz.BATCH_CPU_S:g} s.",
         "",
         *table(
             ["target", "inputs", "uncaught", "hangs", "µs per input"],
-            [[f.target, _n(f.inputs), _n(f.uncaught), _n(f.hangs), f"{1e6 * f.cpu_s / max(1, f.inputs):.0f}"] for f in found],
+            [[f.target, _n(f.inputs), _n(f.uncaught), _n(f.hangs), _us(f)] for f in _inputs(results)],
         ),
+        "",
+        "### Inputs searched by coverage",
+        "The same checks under atheris (libFuzzer), which goes on from the inputs that reach new branches of the driver. Compiled",
+        f"kernels are run, but their branches not seen. A hang is one input that computes for more than {guided.HANG_S} s.",
+        "",
+        *_about_search(results),
     ]
+
+
+def _about_search(results: Results) -> list[str]:
+    if not _searched(results):
+        return ["Not run: atheris is not installed here (extra `campaign`; it has no wheel for every platform)."]
+    return table(
+        ["target", "inputs", "uncaught", "hangs", "branches reached", "µs per input"],
+        [[f.target, _n(f.inputs), _n(f.uncaught), _n(f.hangs), _n(f.branches), _us(f)] for f in _searched(results)],
+    )
+
+
+def _us(one: fuzz.Result | guided.Result) -> str:
+    return f"{1e6 * one.cpu_s / max(1, one.inputs):.0f}"
 
 
 def _s(one: Any) -> str:

@@ -5,7 +5,7 @@ The pty, the noise and the inputs are real; only the reads in memory have a virt
 
 import pytest
 
-from tests.campaign.modbus import campaign, fuzz, noise, wrong_values
+from tests.campaign.modbus import campaign, check_values, fuzz, noise, wrong_values
 from tests.peers import modbus_evil as evil
 
 
@@ -70,7 +70,9 @@ def test_the_fuzzer_counts_what_escapes_and_what_hangs(monkeypatch):
 
 
 def test_a_plan_that_reads_what_is_not_allowed_would_be_seen(monkeypatch):
-    monkeypatch.setattr(fuzz, "plan", lambda unit, wanted, limits, cuts: [fuzz.block(unit, sorted(wanted, key=lambda s: s.start))])
+    monkeypatch.setattr(
+        check_values, "plan", lambda unit, wanted, *_: [check_values.block(unit, sorted(wanted, key=lambda s: s.start))]
+    )
     assert fuzz.fuzz("read plan", 100).uncaught > 10
 
 
@@ -85,6 +87,14 @@ def test_the_section_holds_every_figure_and_tells_what_was_broken():
     assert campaign.broken(results) == []
     results["reads"]["twice 120"][4] = 1
     assert campaign.broken(results) == ["twice (memory): 1 wrong values, well again after 0.00 s"]
+
+
+def test_the_section_says_when_there_was_no_search_by_coverage():
+    results = {"noise": {}, "reads": {}, "fuzz": {}}
+    assert "Not run: atheris is not installed here" in "\n".join(campaign.lines(results))
+    results["guided"] = {"a by coverage": ["a", 400, 1, 0, 0.004, "KeyError", 31]}
+    assert "| a | 400 | 1 | 0 | 31 | 10 |" in "\n".join(campaign.lines(results))
+    assert campaign.broken(results) == ["a: 1 uncaught, 0 hangs; first: KeyError"]
 
 
 def test_the_whole_campaign_asks_for_a_million_of_each():

@@ -79,6 +79,14 @@ def test_what_is_no_raw_value(text):
         Raw.parse(text)
 
 
+@pytest.mark.parametrize("number", [10**400, -(10**400), 1e300, -math.inf])
+@pytest.mark.parametrize("kind", ["uint16", "int64", "float32"])
+def test_a_raw_value_that_is_too_large_for_its_type_is_told(number, kind):
+    assert [key for key, _ in point("holding wire 0", type=kind, invalid=(Raw(number),)).problems()] == (
+        [] if (number, kind) == (-math.inf, "float32") else ["invalid"]
+    )
+
+
 async def test_a_value_outside_its_range_is_bad():
     points = {
         "low": point("holding wire 5", valid=Range(low=6)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import struct
 
 import pytest
@@ -146,25 +145,6 @@ def test_no_bytes_make_it_stumble_and_none_is_lost(framing, pieces):
     watch.flush()
     for wanted in ("tx", "rx"):
         assert b"".join(one.raw for one in watch.seen if one.direction == wanted) == b"".join(d for w, d in pieces if w == wanted)
-
-
-@pytest.mark.campaign
-@FRAMINGS
-def test_a_million_pieces_of_anything(framing):
-    chance = random.Random(1)
-    watch = Watch(framing)
-    sound = [frame(framing, 7, ASK.pdu), frame(framing, 7, registers(ASK.pdu)), frame(framing, 7, b"\x83\x02")]
-    taken = told = 0
-    for _ in range(1_000_000):
-        data = bytearray(chance.choice(sound) if chance.random() < 0.7 else chance.randbytes(chance.randrange(1, 30)))
-        if chance.random() < 0.5:
-            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
-        watch(chance.choice(("tx", "rx")), bytes(data), 0.0)
-        taken += len(data)
-        told += sum(len(one.raw) for one in watch.seen)
-        watch.clear()
-    watch.flush()
-    assert told + sum(len(one.raw) for one in watch.seen) == taken
 
 
 def test_noise_without_end_is_told_while_it_lasts_and_hides_no_answer():
