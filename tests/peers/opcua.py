@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,24 +21,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.peers.broker import free_port
+from tests.peers.node import HAS_NODE, ROOT, node_modules
 
-ROOT = Path(__file__).parents[2]
 URI = "urn:peer:press"
-HAS_NODE = bool(shutil.which("node") and shutil.which("npm"))
 KINDS = ["node-opcua", "asyncua"] if HAS_NODE else ["asyncua-because-node-is-missing"]
 FOREIGN = KINDS[:1]
 """The peer that is not asyncua, where this computer has node; its name stands in the test's id."""
 START_S = 40.0
-
-
-def node_modules() -> Path:
-    """Return the folder that holds node-opcua; installs it into the user's cache the first time."""
-    command = ["sh", str(ROOT / ".ci/node-modules"), str(ROOT / "tests/peers/opcua_node")]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    folder = result.stdout.strip()
-    assert result.returncode == 0, f"node-opcua could not be installed: {result.stderr}"
-    assert folder, f"node-opcua could not be installed: {result.stderr}"
-    return Path(folder) / "node_modules"
 
 
 class OpcuaPeer:
@@ -66,7 +54,7 @@ class OpcuaPeer:
         env = dict(os.environ)
         if self.is_node:
             command = ["node", str(ROOT / "tests/peers/opcua_node/server.js")]
-            env["NODE_PATH"] = str(node_modules())
+            env["NODE_PATH"] = str(node_modules("opcua_node"))
         else:
             command = [sys.executable, "-m", "tests.peers.opcua_asyncua"]
         with self._log.open("ab") as log:

@@ -54,6 +54,7 @@ class Message:
     retain: bool
     place: Place
     payload: Payload
+    raw: bytes
     error: str  # why it could not be decoded; then the payload is empty
     session: Session
     is_will: bool = False
@@ -199,7 +200,9 @@ def _message(session: Session, at: int, at_ms: int, sent: Publish | Will) -> Mes
     except PayloadError as exc:
         payload, error = Payload(), str(exc)
     place = Place.of(sent.topic)
-    return Message(at, at_ms, sent.topic, sent.qos, sent.retain, place, payload, error, session, isinstance(sent, Will))
+    return Message(
+        at, at_ms, sent.topic, sent.qos, sent.retain, place, payload, sent.payload, error, session, isinstance(sent, Will)
+    )
 
 
 def _replay(session: Session) -> None:
