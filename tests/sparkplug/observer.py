@@ -25,6 +25,9 @@ from tests.sparkplug.trace import (
 )
 from tests.waiting import until
 
+UNKNOWN_VERSION = b"\x20\x02\x00\x01"
+"""CONNACK of MQTT 3.1.1: unacceptable protocol version."""
+
 
 def now_ms() -> int:
     """Return the time of now as a trace has it."""
@@ -57,9 +60,9 @@ class Observer:
                 yield event
 
     @contextlib.asynccontextmanager
-    async def before(self, name: str, port: int) -> AsyncIterator[Server]:
+    async def before(self, name: str, port: int, *, old: bool = False) -> AsyncIterator[Server]:
         """Relay a free port to the broker at a port of this computer; it stands in the trace under this name."""
-        server = Server(self, name, port)
+        server = Server(self, name, port, old=old)
         listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
         server.port = listener.sockets[0].getsockname()[1]
         try:
@@ -84,11 +87,13 @@ class Server:
         reachable: whether new connections are let through; otherwise they are closed at once.
         frozen: cleared, nothing passes any more, in both directions, and nothing is closed.
         busy: connections that are open.
+        old: behave as a broker that knows MQTT 3.1.1 only.
     """
 
-    def __init__(self, observer: Observer, name: str, target: int) -> None:
+    def __init__(self, observer: Observer, name: str, target: int, *, old: bool = False) -> None:
         self.name = name
         self.port = 0
+        self.old = old
         self.reachable = True
         self.frozen = asyncio.Event()
         self.frozen.set()
@@ -118,8 +123,8 @@ class Server:
         pair = {writer, back}
         self._writers |= pair
         try:
-            ways = self._carry(reader, back, link.of_client), self._carry(there, writer, link.of_broker)
-            await asyncio.gather(*ways)
+            up = self._carry(reader, back, link.of_client, writer if self.old else None)
+            await asyncio.gather(up, self._carry(there, writer, link.of_broker))
         finally:
             self._writers -= pair
             for end in pair:
@@ -127,11 +132,21 @@ class Server:
             link.closed()
             self.busy -= 1
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, note: Callable[[bytes], None]) -> None:
+    async def _carry(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        note: Callable[[bytes], None],
+        refuse: asyncio.StreamWriter | None = None,
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 await self.frozen.wait()
                 note(data)
+                if refuse is not None and b"MQTT\5" in data[:12]:
+                    refuse.write(UNKNOWN_VERSION)
+                    refuse.close()
+                    break
                 writer.write(data)
                 await writer.drain()
         writer.close()

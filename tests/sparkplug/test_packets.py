@@ -124,3 +124,18 @@ async def test_a_cut_and_a_broker_that_is_away_are_recorded_as_an_end_and_as_not
             assert await reader.read() == b""
         writer.close()
     assert [type(event) for event in observer.events] == [Connect, Accepted, Closed]
+
+
+async def test_an_old_broker_refuses_the_new_version_and_takes_the_old_one():
+    observer = Observer()
+    async with mosquitto() as broker, observer.before("a", broker.port, old=True) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"\x10\x0e\0\4MQTT\5\2\0\x3c\0\0\1x")
+        assert await reader.read() == b"\x20\2\0\1"
+        writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"\x10\x0d\0\4MQTT\4\2\0\x3c\0\1x")
+        assert await reader.readexactly(4) == b"\x20\2\0\0"
+        writer.close()
+    connects = [event.version for event in observer.events if isinstance(event, Connect)]
+    assert connects == ["5", "3.1.1"]

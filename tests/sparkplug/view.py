@@ -105,6 +105,8 @@ class Session:
     events: list[tuple[int, Event]] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)  # of the edge node; the will is not among them
     will: Message | None = None
+    known: dict[str | None, dict[str, State]] = field(default_factory=dict)  # what a host holds in the end, by device
+    alive: frozenset[str] = frozenset()  # devices that are alive in the end
     ended: int | None = None  # index of DISCONNECT or of the end of the connection
     disconnect: tuple[int, Disconnect] | None = None
 
@@ -242,6 +244,7 @@ def _replay(session: Session) -> None:
                     current[name] = message.state_of(metric)
         elif kind == "DDEATH":
             births.pop(device, None)
+    session.known, session.alive = known, frozenset(name for name in births if name is not None)
     _mark_owed(session.messages)
 
 
