@@ -16,7 +16,7 @@ OURS = ("gateway", "drivers", "cython_ext")
 
 LEAVES = {
     *("model", "clock", "ports", "log", "redaction"),
-    *("config.base", "config.host", "config.quantity", "config.spec", "config.uplink"),
+    *("config.base", "config.broker", "config.host", "config.quantity", "config.spec", "config.uplink"),
 }
 """Leaves: everyone may import them, and they import only each other."""
 

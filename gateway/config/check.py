@@ -135,7 +135,7 @@ def _open_password(uplink: Uplink, brokers: Sequence, found: Found) -> None:
     for url, node in zip(uplink.broker, brokers.items, strict=True):
         if uplink.credentials and not url.tls and not is_loopback(url.host):
             words = f"user and password go to {url.host} unencrypted, for everybody on the network to read"
-            found.warning(node, f"{words}; write 'mqtts://{url.removeprefix('mqtt://')}' if the broker can do TLS")
+            found.warning(node, f"{words}; write '{url.encrypted}' if the broker can do TLS")
 
 
 def _recipients(root: Mapping) -> list[str]:

@@ -16,9 +16,10 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from gateway.config.base import Name, SecretRef, Spec
+from gateway.config.broker import BrokerUrl
 from gateway.config.host import LoopbackAddress
 from gateway.config.quantity import Duration, Rate, Size
-from gateway.config.uplink import BrokerUrl, Credentials, Keep, Tls, Uplink
+from gateway.config.uplink import Credentials, Keep, Tls, Uplink
 
 __all__ = [
     "COOPERATIVE",

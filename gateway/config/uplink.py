@@ -3,68 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, field
 
 from gateway.config.base import Name, SecretRef, Spec
-from gateway.config.host import check_host
+from gateway.config.broker import BrokerUrl, Pin, ProxyUrl
+from gateway.config.host import is_loopback
 from gateway.config.quantity import Duration, LongDuration, Size
-
-
-class BrokerUrl(str):
-    """`mqtt://host[:1883]` or `mqtts://host[:8883]`; never with a password in it."""
-
-    __slots__ = ()
-
-    @property
-    def tls(self) -> bool:
-        """Whether the connection is encrypted."""
-        return self.startswith("mqtts://")
-
-    @property
-    def host(self) -> str:
-        """Host name or address, without the brackets of IPv6."""
-        rest = self.split("://", 1)[1].rstrip("/")
-        if rest.startswith("["):
-            return rest[1 : rest.index("]")]
-        return rest.rsplit(":", 1)[0] if ":" in rest else rest
-
-    @property
-    def port(self) -> int:
-        """TCP port."""
-        rest = self.split("://", 1)[1].rstrip("/").rsplit("]", 1)[-1]
-        return int(rest.rsplit(":", 1)[1]) if ":" in rest else (8883 if self.tls else 1883)
-
-    @classmethod
-    def parse(cls, value: object) -> BrokerUrl:
-        """Read a broker URL.
-
-        Raises:
-            ValueError: it is none, or it carries user or password.
-        """
-        if not isinstance(value, str) or "://" not in value:
-            raise ValueError(f"'{value}' is not a broker URL; write 'mqtts://host' or 'mqtt://host:1883'")
-        scheme, rest = value.split("://", 1)
-        if scheme not in {"mqtt", "mqtts"}:
-            guess = {"mqtt+tls": "mqtts", "ssl": "mqtts", "tls": "mqtts", "tcp": "mqtt"}.get(scheme, "mqtts")
-            raise ValueError(f"unknown scheme '{scheme}' in a broker URL; did you mean '{guess}://{rest.rsplit('@', 1)[-1]}'?")
-        if "@" in rest:
-            raise ValueError("user and password do not stand in the URL; write credentials: {user: …, secret: NAME}")
-        url = cls(value)
-        try:
-            good = bool(url.host) and 0 < url.port < 65536 and not set("/?#") & set(rest.rstrip("/"))
-        except ValueError:
-            good = False
-        if not good:
-            raise ValueError(f"'{value}' is not a broker URL; write 'mqtts://host' or 'mqtt://host:1883'")
-        check_host(url.host)
-        return url
-
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        """Return the JSON Schema of the written form."""
-        return {"type": "string", "pattern": "^mqtts?://[^@/?#]+/?$", "examples": ["mqtts://hub.coop.example"]}
 
 
 class Credentials(Spec, frozen=True, kw_only=True):
@@ -74,12 +20,26 @@ class Credentials(Spec, frozen=True, kw_only=True):
     user: Annotated[str, Meta(description="user name; default: the name of the site")] = ""
 
 
+class ProxyCredentials(Spec, frozen=True, kw_only=True):
+    """Who the gateway is at a proxy."""
+
+    user: Annotated[str, Meta(min_length=1, max_length=255, description="user name")]
+    secret: Annotated[Name, Meta(description="name of the secret that holds the password", examples=["proxy"])]
+
+
 class Tls(Spec, frozen=True, kw_only=True):
     """Certificates for an encrypted connection; paths are relative to the file."""
 
     ca: Annotated[str, Meta(description="file with the certificate authority; default: the system's")] = ""
     certificate: Annotated[str, Meta(description="file with the client certificate")] = ""
     key: Annotated[SecretRef | None, Meta(description="secret that holds the private key of the client certificate (PEM)")] = None
+    pin: Annotated[
+        list[Pin],
+        Meta(
+            description="public keys the broker may have, besides a certificate that holds; name the next one before it is changed",
+            examples=[["sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="]],
+        ),
+    ] = field(default_factory=list)
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""
@@ -109,10 +69,44 @@ class Uplink(Spec, frozen=True, kw_only=True):
     tls: Tls = field(default_factory=Tls)
     batch: Annotated[Duration, Meta(description="time between two messages; urgent records do not wait")] = Duration(300)
     keep: Keep = field(default_factory=Keep)
+    keepalive: Annotated[
+        Duration,
+        Meta(description="silence after which the broker is asked for a sign of life; a dead line is known after twice that"),
+    ] = Duration(60)
+    first_within: (
+        Annotated[
+            Duration,
+            Meta(
+                description="after a start or a loss the broker is called at a random moment within this time, so that "
+                "gateways do not all come back at once; default: 30s, and 0s for a broker on this computer"
+            ),
+        ]
+        | None
+    ) = None
+    proxy: Annotated[ProxyUrl | None, Meta(description="proxy on the way to the broker")] = None
+    proxy_credentials: ProxyCredentials | None = None
+
+    @property
+    def local(self) -> bool:
+        """Whether all brokers run on this computer; nobody else storms them."""
+        return all(is_loopback(url.host) for url in self.broker)
+
+    @property
+    def spread_s(self) -> float:
+        """Within how many seconds the first try to connect is made."""
+        if self.first_within is not None:
+            return float(self.first_within)
+        return 0.0 if self.local else 30.0
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""
         if self.batch <= 0:
             yield "batch", "must be longer than 0s"
+        if not 1 <= self.keepalive <= 65535:
+            yield "keepalive", "must be from 1s to 18h"
+        if self.first_within is not None and self.first_within > 3600:
+            yield "first_within", "must be at most 1h"
         if self.tls != Tls() and not any(url.tls for url in self.broker):
-            yield "tls", "certificates are given but no broker uses mqtts://"
+            yield "tls", "certificates are given but no broker uses mqtts:// or wss://"
+        if self.proxy_credentials is not None and self.proxy is None:
+            yield "proxy_credentials", "are given but there is no 'proxy'"

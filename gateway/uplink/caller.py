@@ -11,12 +11,15 @@ from typing import Any, Protocol
 
 from gateway import ports
 from gateway.clock import Clock
-from gateway.config.host import is_loopback
 from gateway.config.spec import COOPERATIVE, BrokerUrl, Uplink
 from gateway.uplink import reasons, tls
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.errors import SessionLost, SubscribeRefused
+from gateway.uplink.head import printable
+from gateway.uplink.proxy import Proxy
+from gateway.uplink.reasons import Manner
 from gateway.uplink.report import Report
+from gateway.uplink.roster import Roster
 from gateway.uplink.session import MAX_INCOMING, Dialer, Will
 from gateway.uplink.waits import Waits
 
@@ -25,6 +28,10 @@ FAR_PAUSE_S = 300.0
 """Longest pause before a broker that thousands of gateways share is tried again."""
 LOCAL_PAUSE_S = 10.0
 """Longest pause before a broker on this machine is tried again; nobody else storms it."""
+
+
+WATCH_S = 12 * 3600.0
+"""How often certificates are looked at."""
 
 
 class Connected(ports.Session, Protocol):
@@ -79,7 +86,7 @@ class Caller:
         connect: Callable[..., Awaitable[Connected]] | None = None,
         random: Random | None = None,
         first_within_s: float | None = None,
-        keepalive_s: float = 60.0,
+        keepalive_s: float | None = None,
         timeout_s: float = 30.0,
     ) -> None:
         """Make a caller; nothing happens before `run`.
@@ -99,9 +106,8 @@ class Caller:
                 not block. What it raises is told and does not end the session. What is larger than a MiB never gets here.
             connect: makes a session; default: `Dialer(clock.monotonic).connect`.
             random: source of jitter.
-            first_within_s: the first connection is made after a random time up to this; default: 0 for a broker on this
-                machine, else 5.
-            keepalive_s: see `MqttSession.connect`.
+            first_within_s: the first connection, also after a loss, is made after a random time up to this; default: as in `spec`.
+            keepalive_s: see `MqttSession.connect`; default: as in `spec`.
             timeout_s: see `MqttSession.connect`.
         """
         self._site = site
@@ -116,20 +122,28 @@ class Caller:
         self._on_message = on_message
         self._connect = connect or Dialer(clock.monotonic).connect
         self._random = random or Random()  # noqa: S311  (jitter, not a secret)
-        local = all(is_loopback(url.host) for url in spec.broker)
-        self._first_within_s = first_within_s if first_within_s is not None else (0.0 if local else 5.0)
-        self._options: dict[str, Any] = {"keepalive_s": keepalive_s, "timeout_s": timeout_s}
-        self._losses = Backoff(self._random, cap_s=LOCAL_PAUSE_S if local else FAR_PAUSE_S)
-        self._next_broker = 0
+        self._spread_s = spec.spread_s if first_within_s is None else first_within_s
+        self._options: dict[str, Any] = {"keepalive_s": keepalive_s or float(spec.keepalive), "timeout_s": timeout_s}
+        cap_s = LOCAL_PAUSE_S if spec.local else FAR_PAUSE_S
+        self._losses = Backoff(self._random, first_s=max(1.0, self._spread_s), cap_s=cap_s)
+        self._roster = Roster(spec.broker, clock.monotonic)
+        self._verdicts: list[tuple[BrokerUrl, Manner]] = []
         self._session: Connected | None = None
+
+    def retry(self) -> None:
+        """Call at once, whatever has been refused: a person has changed something, or wants to know."""
+        self._roster.release()
+        self._losses.reset()
+        self._waits.hurry()
 
     async def run(self, use: Callable[[Connected], Awaitable[None]]) -> None:
         """Call until cancelled; `use` has each session for its life.
 
-        `use` returns when the session shall be closed, or raises `SessionLost`; another error is told as a fault and costs the
-        session. When cancelled, `use` has two seconds to end by itself (see `Waits.stopping`).
+        `use` raises `SessionLost`, or returns when the session shall be closed and the next broker called; another error is told
+        as a fault and costs the session. When cancelled, `use` has two seconds to end by itself (see `Waits.stopping`).
         """
         work = asyncio.create_task(self._work(use), name=f"caller {self._client_id}")
+        watch = asyncio.create_task(self._watch(), name=f"certificates {self._client_id}")
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -138,68 +152,94 @@ class Caller:
                 await asyncio.wait({work}, timeout=FAREWELL_S)
             raise
         finally:
-            work.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await work
+            for task in (work, watch):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await task
 
     async def _work(self, use: Callable[[Connected], Awaitable[None]]) -> None:
-        stopping = self._waits.stopping
-        pause = self._random.uniform(0, self._first_within_s)
-        self._report.waiting(pause)
-        await self._waits.rest(pause)
-        while not stopping.is_set():
-            session = await self._dial()
-            if session is not None:
-                await self._use(session, use)
-            if not stopping.is_set():
-                pause = self._losses.next()
-                self._report.waiting(pause)
-                await self._waits.rest(pause)
+        pause = self._random.uniform(0, self._spread_s)
+        while True:
+            self._report.waiting(pause)
+            await self._waits.rest(pause)
+            if self._waits.stopping.is_set():
+                return
+            called = await self._dial()
+            if called is not None:
+                await self._use(*called, use)
+            pause = self._pause_s()
 
-    async def _dial(self) -> Connected | None:
+    def _pause_s(self) -> float:
+        """Return after how long to call again, and hold back the brokers that gave a reason to."""
+        pause = self._losses.next()
+        for url, manner in self._verdicts:
+            self._roster.hold(None if manner is Manner.STOP else url, self._losses.stretched(pause, manner))
+        self._verdicts.clear()
+        return max(pause, self._roster.wait_s)
+
+    async def _dial(self) -> tuple[BrokerUrl, Connected] | None:
         """Try every broker of the list once, beginning with the one whose turn it is; None when none accepts."""
-        brokers = self._spec.broker
-        for _ in brokers:
-            url = brokers[self._next_broker % len(brokers)]
+        self._roster.begin()
+        while (url := self._roster.turn()) is not None:
             try:
                 session = await self._waits.beating(self._open(url))
-            except SessionLost as exc:
-                self._next_broker += 1
-                self._report.unreachable(url, exc)
+            except SessionLost as lost:
+                if not self._follow(url, lost):
+                    self._roster.pass_on()
+                self._report.unreachable(url, lost)
             except Exception as exc:
-                self._next_broker += 1
+                self._roster.pass_on()
                 self._report.fault(exc)
             else:
                 self._report.connected(url, session.protocol, session.warnings)
-                return session
+                return url, session
         return None
 
+    def _follow(self, url: BrokerUrl, lost: SessionLost) -> bool:
+        """Do as a broker's reason asks; return whether it sent us to another broker whose turn it is now."""
+        manner = reasons.manner(lost.code)
+        if manner is Manner.MOVE:
+            if target := self._roster.refer(lost.server, url, for_good=lost.code == reasons.MOVED):
+                lost.hint = f"it is followed to {target}"
+                return True
+            if lost.server:
+                lost.hint = f"it names {printable(lost.server)!r}; if that is right, add it to 'broker' in site.yaml"
+            manner = Manner.SLOW
+        if manner is not Manner.USUAL:
+            self._verdicts.append((url, manner))
+        return False
+
     async def _open(self, url: BrokerUrl) -> Connected:
-        credentials = self._spec.credentials
-        user, password = None, None
+        who, there = self._spec.credentials, self._spec.proxy_credentials
+        user, password, proxy = None, None, None
         try:
-            if credentials is not None:
-                user, password = credentials.user or self._site, self._read_secret(credentials.secret)
+            if who is not None:
+                user, password = who.user or self._site, self._read_secret(who.secret)
+            if self._spec.proxy is not None:
+                proxy = Proxy(self._spec.proxy, *((there.user, self._read_secret(there.secret)) if there is not None else ()))
             context = await asyncio.to_thread(tls.make_context, self._spec.tls, self._base, self._read_secret) if url.tls else None
         except SessionLost:
             raise
         except Exception as exc:  # the secret store's own kinds of trouble; they carry their sentence
             raise SessionLost(getattr(exc, "message", str(exc)), getattr(exc, "hint", "")) from exc
-        options: dict[str, Any] = {"user": user, "password": password, "tls": context, **self._options}
+        options: dict[str, Any] = {"user": user, "password": password, "tls": context, "proxy": proxy, **self._options}
         options |= {"will": self._will, "on_message": self._on_message and self._guarded}
         try:
             return await self._connect(url, client_id=self._client_id, **options)
         except SessionLost as lost:
-            if credentials is not None and lost.code in reasons.USER_REFUSED:
-                raise SessionLost(*reasons.at_connect(lost.code, user, credentials.secret), code=lost.code) from None
+            if who is not None and lost.code in reasons.USER_REFUSED:
+                raise SessionLost(*reasons.at_connect(lost.code, user, who.secret), code=lost.code) from None
             raise
 
-    async def _use(self, session: Connected, use: Callable[[Connected], Awaitable[None]]) -> None:
+    async def _use(self, url: BrokerUrl, session: Connected, use: Callable[[Connected], Awaitable[None]]) -> None:
         since = self._clock.monotonic()
         self._session = session
+        enough = followed = False
         try:
             await use(session)
+            enough = True
         except SessionLost as lost:
+            followed = self._follow(url, lost)
             self._report.lost(lost)
         except Exception as exc:  # whatever it is, the next connection may do better
             self._report.fault(exc)
@@ -207,9 +247,17 @@ class Caller:
             self._session = None
             self._report.disconnected()
             self._losses.lasted(self._clock.monotonic() - since)
-            # a broker that held for a while is asked first again, one that did not gives way to the next
-            self._next_broker = 0 if self._losses.fresh else self._next_broker + 1
+            if self._losses.fresh and not enough and not followed:
+                self._roster.restart()  # a broker that held for a while is asked first again
+            elif not followed:
+                self._roster.pass_on()  # one that did not, or that the lane is done with, gives way to the next
             await session.close(death=session.will is not None)
+
+    async def _watch(self) -> None:
+        """Tell in time that a certificate of ours will expire."""
+        while any(url.tls for url in self._spec.broker):
+            self._report.certificates(await asyncio.to_thread(tls.expiries, self._spec.tls, self._base))
+            await self._clock.sleep_until(self._clock.monotonic() + WATCH_S)
 
     def _guarded(self, topic: str, payload: bytes | None, retain: bool) -> None:
         assert self._on_message is not None

@@ -7,6 +7,7 @@ connection is gone, waits just as long when a broker hangs up on CONNECT, and ke
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import re
 import socket
@@ -22,8 +23,11 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from gateway.config.broker import BrokerUrl
 from gateway.uplink import reasons
 from gateway.uplink.errors import SessionLost
+from gateway.uplink.proxy import Proxy
+from gateway.uplink.stream import open_stream
 
 OnMessage = Callable[[str, bytes | None, bool], None]
 """Called with topic, payload and whether the message was retained; payload None: it was too large and thrown away."""
@@ -81,14 +85,14 @@ class AckClient(aiomqtt.Client):
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        url: BrokerUrl,
         *,
         version: aiomqtt.ProtocolVersion,
         client_id: str,
         user: str | None,
         password: str | None,
         tls: ssl.SSLContext | None,
+        proxy: Proxy | None,
         keepalive_s: int,
         connect_timeout_s: float,
         window: int,
@@ -100,8 +104,8 @@ class AckClient(aiomqtt.Client):
         logger = logging.Logger("mqtt", logging.ERROR)  # noqa: LOG001  (of this connection alone, below no root logger)
         logger.addHandler(self._errors)
         super().__init__(
-            host,
-            port,
+            url.host,
+            url.port,
             username=user,
             password=password,
             logger=logger,
@@ -110,15 +114,12 @@ class AckClient(aiomqtt.Client):
             clean_session=None if self._is_5 else True,
             timeout=connect_timeout_s,
             keepalive=keepalive_s,
-            tls_context=tls,
             max_inflight_messages=window,
             will=aiomqtt.Will(will.topic, will.payload, will.qos, will.retain) if will else None,
-            socket_options=[
-                (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-                (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2000 * keepalive_s),
-            ],
         )
-        self._client.connect_timeout = connect_timeout_s
+        options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2000 * keepalive_s)]
+        way = functools.partial(open_stream, url, context=tls, proxy=proxy, timeout_s=connect_timeout_s, options=options)
+        self._client._create_socket = way  # type: ignore[method-assign]  # paho knows other ways, and less to tell when they fail
         receive = self._client._sock_recv
         self._client._sock_recv = lambda bufsize: receive(min(bufsize, _READ))  # type: ignore[method-assign]  # paho makes room for all
         self.ended: asyncio.Future[SessionLost] = self._loop.create_future()
@@ -212,7 +213,7 @@ class AckClient(aiomqtt.Client):
 
     def _loss(self) -> SessionLost:
         loss = self.ended.result()
-        return SessionLost(loss.words, loss.hint, code=loss.code)
+        return SessionLost(loss.words, loss.hint, code=loss.code, server=loss.server)
 
     def _end(self, loss: SessionLost) -> None:
         if self.ended.done():
@@ -326,7 +327,8 @@ class AckClient(aiomqtt.Client):
             self._connected.set_exception(aiomqtt.MqttError("the broker closed the connection"))
             self._connected.exception()  # nobody looks when the attempt has been cancelled
         if flags.is_disconnect_packet_from_server and reason_code.value >= 0x80:
-            self._end(SessionLost(*reasons.words(reason_code.value), code=reason_code.value))
+            server = getattr(properties, "ServerReference", "")
+            self._end(SessionLost(*reasons.words(reason_code.value), code=reason_code.value, server=server))
         elif reason_code.getName() == "Keep alive timeout":
             self._end(SessionLost("the broker does not answer any more", "the network between is broken or the broker hangs"))
         else:

@@ -36,7 +36,15 @@ class SubscribeRefused(UplinkError):  # noqa: N818  (like the others)
 
 
 class SessionLost(UplinkError):  # noqa: N818  (the port's word)
-    """There is no connection (any more). Whether a message under way arrived is unknown."""
+    """There is no connection (any more). Whether a message under way arrived is unknown.
+
+    Attributes:
+        server: other brokers that this one names, as it writes them; empty for none.
+    """
+
+    def __init__(self, words: str, hint: str = "", *, code: int | None = None, server: str = "") -> None:
+        super().__init__(words, hint, code=code)
+        self.server = server
 
 
 class VersionRefused(SessionLost):

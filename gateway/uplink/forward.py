@@ -101,6 +101,10 @@ class Forwarder:
         """Send what waits now, without waiting for the next batch; for urgent records."""
         self._awake.set()
 
+    def retry(self) -> None:
+        """Call the broker and send at once, whatever has been refused; for a person who has changed something."""
+        self._caller.retry()
+
     def status(self) -> dict[str, Any]:
         """Return the state of this uplink as plain JSON values; see `Report.status` for the keys."""
         return self._report.status()
@@ -130,7 +134,7 @@ class Forwarder:
                     return
                 if trouble.code == reasons.PACKET_TOO_LARGE and self._sizing.too_large(self._clock.monotonic()):
                     continue
-                pause = self._refusals.next()
+                pause = self._refusals.stretched(self._refusals.next(), reasons.manner(trouble.code))
                 self._report.kept(trouble, pause)
                 await self._waits.rest(pause, ended=session.ended)
                 continue

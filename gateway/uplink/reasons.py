@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 UNSUPPORTED_VERSION = 0x84
 NOT_AUTHORISED = 0x87
 PACKET_TOO_LARGE = 0x95
 CLIENT_ID_REFUSED = 0x85
+TAKEN_OVER = 0x8E
+MOVED = 0x9D
 USER_REFUSED = (0x86, 0x87)
 """Codes with which a broker refuses who connects: many give 0x87 for a wrong password, too, to tell an attacker less."""
+
+
+class Manner(Enum):
+    """How to go on after a reason code."""
+
+    USUAL = "usual"
+    """Try again after the usual pause."""
+    SLOW = "slow"
+    """Somebody has to change something; trying often helps nobody."""
+    QUOTA = "quota"
+    """There is too much of us: ten times the usual pause."""
+    STOP = "stop"
+    """Another one is in our place: go away until a person acts, or for an hour and more."""
+    MOVE = "move"
+    """Another broker is to be used."""
+
+
+_MANNERS = {
+    **dict.fromkeys((0x85, 0x86, 0x87, 0x8A, 0x8C), Manner.SLOW),
+    **dict.fromkeys((0x89, 0x96, 0x97, 0x9F), Manner.QUOTA),
+    TAKEN_OVER: Manner.STOP,
+    **dict.fromkeys((0x9C, MOVED), Manner.MOVE),
+}
+
+
+def manner(code: int | None) -> Manner:
+    """Return how to go on after a reason code; None: there was none."""
+    return _MANNERS.get(code or 0, Manner.USUAL)
+
 
 _ASK = "ask the operator of the broker"
 
@@ -29,7 +62,10 @@ _WORDS: dict[int, tuple[str, str]] = {
     0x8B: ("the broker is shutting down", "it is tried again"),
     0x8C: ("the broker does not accept this way of authentication", _ASK),
     0x8D: ("the broker did not hear from the gateway in time", "check the quality of the network"),
-    0x8E: ("another client took over this client id", "see that no other gateway has the same site and gateway name"),
+    0x8E: (
+        "another client took over this client id",
+        "see that no other gateway has the same site and gateway name, then run gateway apply; else it is tried again in an hour",
+    ),
     0x90: ("the broker does not accept the topic", "ask the operator of the broker which topics it knows"),
     0x93: ("more messages were under way than the broker allows", "it is tried again"),
     0x95: ("the message is larger than the broker allows", "smaller messages are tried; else raise the limit at the broker"),

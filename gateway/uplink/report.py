@@ -9,6 +9,10 @@ from gateway.clock import Clock
 from gateway.log import get
 from gateway.uplink.batch import Message
 from gateway.uplink.errors import PublishRefused, UplinkError
+from gateway.uplink.reasons import TAKEN_OVER
+
+TELL_DAYS = (30, 14, 7, 3, 1, 0)
+"""Days before a certificate expires at which it is told."""
 
 _KEPT = {"refused", "store", "fault"}
 """Trouble that a new connection alone does not end, only records that are accepted over it."""
@@ -19,6 +23,7 @@ class Report:
 
     Events: `uplink_connected`, `uplink_lost` (also: it cannot be made), `uplink_refused` (the broker answers with a reason),
     `publish_refused`, `outbox_failed`, `uplink_recovered`, `uplink_downgraded`, `value_left_out`, `message_ignored`,
+    `certificate_expires`, `uplink_taken_over`,
     `uplink_fault` (an error nobody expected).
     """
 
@@ -31,6 +36,7 @@ class Report:
         self._since = ""
         self._warnings: tuple[str, ...] = ()
         self._warned: set[str] = set()
+        self._expires: dict[str, float] = {}
         self._trouble: dict[str, str] = {}
         self._trouble_since = 0.0
         self._last_error = ""
@@ -41,7 +47,8 @@ class Report:
         """Return plain JSON values.
 
         Keys: name, connected, broker (last one connected), protocol (`5`, `3.1.1`), since (UTC, of this connection), trouble
-        (what stands now, in words, else empty), last_error (kept after recovery), warnings, next_attempt_s (None unless
+        (what stands now, in words, else empty), last_error (kept after recovery), warnings, certificates (days that each of ours
+        still holds), next_attempt_s (None unless
         waiting), published_messages, published_records, published_bytes (accepted by the broker since start), ignored_messages
         (that came in and made no sense).
         """
@@ -54,7 +61,8 @@ class Report:
             "since": self._since,
             "trouble": "; ".join(dict.fromkeys(self._trouble.values())),
             "last_error": self._last_error,
-            "warnings": list(self._warnings),
+            "warnings": [*self._warnings, *(self._expiry(what, ends) for what, ends in self._expires.items() if self._soon(ends))],
+            "certificates": {what: round(self._days(ends), 1) for what, ends in self._expires.items()},
             "next_attempt_s": waits,
             "published_messages": self._messages,
             "published_records": self._records,
@@ -75,6 +83,25 @@ class Report:
                 self._log.warning("uplink_downgraded", broker=broker, reason=warning)
         self._recover({key for key in self._trouble if key not in _KEPT})
 
+    def certificates(self, expires: dict[str, float]) -> None:
+        """Note until when certificates of ours hold, in seconds since 1970; tell it when one is about to expire."""
+        self._expires = expires
+        for what, ends in expires.items():
+            passed = [days for days in TELL_DAYS if self._days(ends) < days]
+            if passed and (key := f"{what} {passed[-1]} {ends}") not in self._warned:
+                self._warned.add(key)
+                self._log.warning("certificate_expires", reason=self._expiry(what, ends), hint="get a new one in time")
+
+    def _days(self, ends: float) -> float:
+        return (ends - self._clock.stamp().wall_ns / 1e9) / 86400
+
+    def _soon(self, ends: float) -> bool:
+        return self._days(ends) < TELL_DAYS[0]
+
+    def _expiry(self, what: str, ends: float) -> str:
+        days = self._days(ends)
+        return f"{what} expires in {days:.0f} days" if days >= 0 else f"{what} has expired"
+
     def disconnected(self) -> None:
         """Note that there is no connection any more."""
         self._since = ""
@@ -93,7 +120,11 @@ class Report:
             self._log.error("uplink_fault", exc_info=error)
 
     def lost(self, error: UplinkError) -> None:
-        """Note that the connection was lost."""
+        """Note that the connection was lost; another client in our place is an alarm."""
+        if error.code == TAKEN_OVER:
+            self._note("lost", str(error))
+            self._log.error("uplink_taken_over", broker=self._broker, reason=error.words, hint=error.hint)
+            return
         self._tell("uplink_lost", "lost", error, broker=self._broker)
 
     def kept(self, error: UplinkError, pause_s: float) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable
@@ -19,6 +17,8 @@ from gateway.config.spec import BrokerUrl
 from gateway.uplink import reasons, tls
 from gateway.uplink.client import MAX_INCOMING, AckClient, OnMessage, Will
 from gateway.uplink.errors import DroppedEarly, PublishRefused, SessionLost, SubscribeRefused, UplinkError, VersionRefused
+from gateway.uplink.proxy import Proxy
+from gateway.uplink.stream import in_words
 
 __all__ = ["MAX_INCOMING", "Dialer", "MqttSession", "OnMessage", "PublishRefused", "SessionLost", "Version", "Will"]
 
@@ -72,6 +72,7 @@ class MqttSession:
         user: str | None = None,
         password: str | None = None,
         tls: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
         keepalive_s: float = 60,
         timeout_s: float = 30,
         connect_timeout_s: float = 15,
@@ -83,11 +84,12 @@ class MqttSession:
         """Connect once, in one version of MQTT; see `Dialer` for one that finds the version.
 
         Args:
-            url: the broker; `mqtts://` needs `tls`.
+            url: the broker; one with TLS needs `tls`.
             client_id: client id, unique at the broker.
             user: user name, None for none.
             password: its password; never shown anywhere.
             tls: context for an encrypted connection.
+            proxy: proxy on the way.
             keepalive_s: silence after which the broker is asked for a sign of life; a loss is known after twice that.
             timeout_s: how long a publish may wait for its acknowledgement.
             connect_timeout_s: how long name lookup, TCP, TLS and MQTT may take together.
@@ -100,13 +102,13 @@ class MqttSession:
             SessionLost: nobody is there, or it refuses; `VersionRefused`, `DroppedEarly` and `TlsProblem` are special cases.
         """
         client = AckClient(
-            url.host,
-            url.port,
+            url,
             version=_VERSIONS[version],
             client_id=client_id,
             user=user,
             password=password,
             tls=tls if url.tls else None,
+            proxy=proxy,
             keepalive_s=max(1, round(keepalive_s)),
             connect_timeout_s=connect_timeout_s,
             window=window,
@@ -236,23 +238,16 @@ def _why(exc: Exception, client: AckClient, url: BrokerUrl, timeout_s: float, us
     if isinstance(exc, MqttConnectError) and isinstance(exc.rc, ReasonCode):
         code = exc.rc.value
         kind = VersionRefused if code == reasons.UNSUPPORTED_VERSION else SessionLost
-        return kind(*reasons.at_connect(code, user), code=code)
+        return kind(*reasons.at_connect(code, user), code=code, server=getattr(client.connack, "ServerReference", ""))
     cause = client.cause
     if isinstance(cause, ssl.SSLError):
         return tls.describe(cause) or SessionLost(str(cause))
-    if isinstance(cause, socket.gaierror):
-        if cause.errno == socket.EAI_AGAIN:
-            return SessionLost(f"no name server answers for '{url.host}'", "check the network and its DNS server")
-        return SessionLost(f"the host '{url.host}' is not known", "check its name in 'broker' and the DNS server of this network")
-    if isinstance(cause, ConnectionRefusedError):
-        return SessionLost(f"nobody listens at {where}", "check the port and that the broker runs")
-    if isinstance(exc, TimeoutError) or isinstance(cause, TimeoutError) or "timed out" in str(exc):
-        return SessionLost(f"no answer from {where} within {timeout_s:g} s", "check the address, and that no firewall is between")
-    if isinstance(cause, ConnectionError) and url.tls:
+    if isinstance(cause, ConnectionError) and url.tls and not isinstance(cause, ConnectionRefusedError):
         return tls.hung_up()
     if isinstance(cause, OSError):
-        hint = "check the network" if cause.errno in {errno.ENETUNREACH, errno.EHOSTUNREACH} else ""
-        return SessionLost(f"cannot reach {where}: {(cause.strerror or str(cause)).lower()}", hint)
+        return in_words(cause, url.host, url.port, timeout_s)
+    if isinstance(exc, TimeoutError) or "timed out" in str(exc):
+        return in_words(TimeoutError(), url.host, url.port, timeout_s)
     if client.dropped:
         hint = "it may want a client certificate" if url.tls else "if this port expects TLS, write mqtts://"
         return tls.describe(client.error_text) or DroppedEarly(f"the broker at {where} hung up without an answer", hint)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config.spec import Tls
+from gateway.uplink import certificate
 from gateway.uplink.errors import TlsProblem
 
 _CLOCK = "check that the clock of this gateway is right (gateway status), then ask the operator of the broker"
@@ -47,6 +48,21 @@ _ALERTS: tuple[tuple[str, str, str], ...] = (
 )
 
 
+def expiries(tls: Tls, base: Path) -> dict[str, float]:
+    """Return until when each of our own certificates holds, in seconds since 1970 UTC, by a name for people.
+
+    Of a file with several authorities the last one to expire counts. What cannot be read is told when it is needed.
+    """
+    found: dict[str, float] = {}
+    for what, name, last in (("client certificate", tls.certificate, False), ("certificate authority", tls.ca, True)):
+        if not name:
+            continue
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            ends = [item.not_after_s for item in certificate.read_file(base / name)]
+            found[f"the {what} '{name}'"] = max(ends) if last else ends[0]
+    return found
+
+
 def describe(error: ssl.SSLError | str) -> TlsProblem | None:
     """Put a TLS error, or paho's text of one, in words; None when the text is not about TLS."""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -71,16 +87,17 @@ def hung_up() -> TlsProblem:
 
 
 class _Socket(ssl.SSLSocket):
-    """Closes itself when the handshake fails, which paho does not, and says why the other side hung up."""
+    """Looks at the broker's key after the handshake, and says why the other side hung up."""
+
+    pins: frozenset[str] = frozenset()
 
     def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise
-        except BaseException:
-            self.close()
-            raise
+        super().do_handshake(block)
+        if self.pins and (pin := certificate.read(self.getpeercert(True) or b"").pin) not in self.pins:
+            raise TlsProblem(
+                f"the broker has another key than those in tls: pin ({pin})",
+                "ask the operator of the broker whether it has a new one; if not, somebody stands between",
+            )
 
     def send(self, data: Any, flags: int = 0) -> int:
         try:
@@ -111,7 +128,7 @@ def make_context(tls: Tls, base: Path, read_secret: Callable[[str], str]) -> ssl
     except (OSError, ssl.SSLError) as exc:
         raise _bad_file("certificate authority", ca, exc) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.sslsocket_class = _Socket
+    context.sslsocket_class = type("_Socket", (_Socket,), {"pins": frozenset(tls.pin)})
     if tls.certificate and tls.key is not None:
         _load_pair(context, base / tls.certificate, tls.key.secret, read_secret(tls.key.secret))
     return context

@@ -26,17 +26,23 @@ class Waits:
         self._clock = clock
         self.beat = beat
         self.stopping = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+    def hurry(self) -> None:
+        """End every rest that is going on: a person does not want to wait."""
+        self._hurry.set()
+        self._hurry = asyncio.Event()
 
     async def rest(
         self, seconds: float, *, ended: asyncio.Future[SessionLost] | None = None, wake: asyncio.Event | None = None
     ) -> None:
-        """Wait so many seconds of the lane's clock, beating; shorter when stopping or when `wake` is set.
+        """Wait so many seconds of the lane's clock, beating; shorter when stopping, when hurried and when `wake` is set.
 
         Raises:
             SessionLost: `ended` is done, the session is lost.
         """
         tasks = [asyncio.create_task(self._clock.sleep_until(self._clock.monotonic() + seconds))]
-        tasks += [asyncio.create_task(_until(event)) for event in (self.stopping, wake) if event is not None]
+        tasks += [asyncio.create_task(_until(event)) for event in (self.stopping, self._hurry, wake) if event is not None]
         waited: list[asyncio.Future[Any]] = [*tasks] if ended is None else [*tasks, ended]
         try:
             while not any(task.done() for task in tasks):

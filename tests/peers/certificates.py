@@ -37,11 +37,11 @@ class Authority:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name(name)
-        self._certificate = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=None), [], 0)
+        self._certificate = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=None), [], 3650)
         self.file = Pair(folder, name.replace(" ", "-"), self._certificate, self._key).certificate
 
-    def issue(self, name: str, *, hosts: tuple[str, ...] = (), expired: bool = False) -> Pair:
-        """Return a certificate for `name`; `hosts` are names or addresses that a server may be called by."""
+    def issue(self, name: str, *, hosts: tuple[str, ...] = (), expired: bool = False, days: float = 365) -> Pair:
+        """Return a certificate for `name`, that holds for `days`; `hosts` are names or addresses that a server may be called by."""
         key = ec.generate_private_key(ec.SECP256R1())
         names: list[x509.GeneralName] = []
         for host in hosts:
@@ -49,7 +49,7 @@ class Authority:
                 names.append(x509.IPAddress(ipaddress.ip_address(host)))
             except ValueError:
                 names.append(x509.DNSName(host))
-        days = -2 if expired else 0
+        days = -1 if expired else days
         certificate = self._sign(_name(name), key, x509.BasicConstraints(ca=False, path_length=None), names, days)
         return Pair(self._folder, name, certificate, key)
 
@@ -59,17 +59,17 @@ class Authority:
         key: ec.EllipticCurvePrivateKey,
         constraints: x509.BasicConstraints,
         names: list[x509.GeneralName],
-        days: int,
+        days: float,
     ) -> x509.Certificate:
-        now = datetime.now(UTC) + timedelta(days=days)
+        now = datetime.now(UTC)
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
+            .not_valid_before(now - timedelta(days=3))
+            .not_valid_after(now + timedelta(days=days))
             .add_extension(constraints, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)

@@ -147,8 +147,8 @@ async def test_the_first_connection_is_spread_and_the_next_attempt_is_told(broke
         assert (broker.connects, forward.status()["next_attempt_s"]) == ([], 1)
         clock.advance(1)
         await until(lambda: forward.status()["connected"])
-    assert forwarder(MemoryOutbox(), "mqtt://hub.coop.example")._caller._first_within_s == 5
-    assert forwarder(MemoryOutbox(), "mqtt://localhost", "mqtts://[::1]")._caller._first_within_s == 0
+    assert forwarder(MemoryOutbox(), "mqtt://hub.coop.example")._caller._spread_s == 30
+    assert forwarder(MemoryOutbox(), "mqtt://localhost", "mqtts://[::1]")._caller._spread_s == 0
 
 
 async def test_back_off_grows_until_a_connection_was_stable_for_two_minutes(broker):
