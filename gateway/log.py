@@ -79,6 +79,11 @@ EVENTS = {
     "uplink_refused": "the broker refuses this gateway; `reason` carries its words",
     "uplink_fault": "an uplink failed in a way it should not; its connection is made again",
     "publish_refused": "the broker refused a message; its records stay in the outbox",
+    "budget_short": "the bytes of a day run short, so the logs in `held` wait in the outbox; alarms are sent",
+    "budget_recovered": "there are bytes again; nothing is held back",
+    "message_ignored": "a message that came in made no sense, so nothing was done with it; told once a topic",
+    "certificate_expires": "our certificate, or the authority's, ends within 30 days; told once a day",
+    "uplink_taken_over": "another client connected under our client id: two gateways have one name, or somebody plays ours",
     "value_left_out": "one value is larger than a message may be and was left out",
     # others
     "library": "a library has something to say; its words stand in `message`",

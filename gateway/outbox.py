@@ -6,14 +6,14 @@ Here is when the disk is asked and who waits for it; what stands on it is in `ga
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway.clock import Clock
-from gateway.model import Record
+from gateway.model import Log, Record
 from gateway.ports import Claim, OutboxError, OutboxStatus
 from gateway.store import Store, encode
 
@@ -105,13 +105,13 @@ class SqliteOutbox:
             self._hurry.set()
         await done
 
-    async def claim(self, n: int) -> Claim | None:
-        """Return up to `n` of the oldest unacknowledged records, urgent ones first, or None when there are none.
+    async def claim(self, n: int, *, held: Collection[Log] = ()) -> Claim | None:
+        """Return up to `n` of the oldest unacknowledged records, urgent ones first, passing over the logs in `held`, or None.
 
         Raises:
             OutboxError: the store cannot be read.
         """
-        return await self._in_thread(lambda: self._store.claim(n))
+        return await self._in_thread(lambda: self._store.claim(n, held))
 
     async def acknowledge(self, token: Any) -> None:
         """Remove the records of that claim, durably; a second time, or after the store was replaced, it does nothing.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
 
-from gateway.model import Record, Sequenced
+from gateway.model import Log, Record, Sequenced
 
 
 class Claim(Struct, frozen=True):
@@ -43,9 +43,10 @@ class Outbox(Protocol):
     async def append(self, batch: Sequence[Record], *, urgent: bool = False) -> None:
         """Store the batch durably; concurrent calls share one commit, an urgent one does not wait for company."""
 
-    async def claim(self, n: int) -> Claim | None:
+    async def claim(self, n: int, *, held: Collection[Log] = ()) -> Claim | None:
         """Return up to `n` of the oldest unacknowledged records, urgent ones first, or None when there are none.
 
+        Logs in `held` are passed over; their records stay.
         Asking again before acknowledging returns the same records, so a lost connection loses nothing.
         """
 

@@ -8,6 +8,7 @@ epoch. Rows of a log go away only from its old end, so a few counters per log sa
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -107,14 +108,16 @@ class Store:
             self._mark(db, now)
             self._save(db)
 
-    def claim(self, n: int) -> Claim | None:
-        """Return up to `n` of the oldest records."""
+    def claim(self, n: int, held: Collection[Log] = ()) -> Claim | None:
+        """Return up to `n` of the oldest records of the logs that are not in `held`."""
         records: list[Sequenced] = []
         upto = [0] * len(LOGS)
         with self._file.transaction() as db:
             if self._make_room(db, self._clock.stamp()):
                 self._save(db)
             for rank, tally in enumerate(self._tallies):
+                if LOGS[rank] in held:
+                    continue
                 last = min(tally.last, tally.head + n - len(records) - 1)
                 span = (_key(rank, tally.head), _key(rank, last))
                 found = dict(db.execute(f"SELECT {_SEQ}, payload {_IN_SPAN}", span))

@@ -94,6 +94,9 @@ def render(status: dict[str, Any], *, points: bool) -> list[str]:
             f"  may have: {recipient['contract']}",
             f"  outbox: {outbox['waiting']} records wait, {used:.1f} of {outbox['max_bytes'] / 1e6:.0f} MB{lost}",
         ]
+        if uplink.get("held"):
+            held = ", ".join(f"{log}s" if log != "bulk" else log for log in uplink["held"])
+            lines.append(f"  ! the bytes of today run short: {held} wait in the outbox, alarms are sent")
         if not uplink["connected"] and uplink["last_error"]:
             lines.append(f"  {uplink['last_error']}")
         if outbox["trouble"]:

@@ -69,6 +69,20 @@ class Uplink(Spec, frozen=True, kw_only=True):
     tls: Tls = field(default_factory=Tls)
     batch: Annotated[Duration, Meta(description="time between two messages; urgent records do not wait")] = Duration(300)
     keep: Keep = field(default_factory=Keep)
+    drain: Annotated[
+        Size, Meta(description="bytes per second at which a backlog is sent, beside fresh data", examples=["50kB"])
+    ] = Size(1e6)
+    budget: (
+        Annotated[
+            Size,
+            Meta(
+                description="bytes a day on the wire; when they run short, bulk waits first, then live data and readings, then "
+                "features; alarms never",
+                examples=["10MB"],
+            ),
+        ]
+        | None
+    ) = None
     keepalive: Annotated[
         Duration,
         Meta(description="silence after which the broker is asked for a sign of life; a dead line is known after twice that"),
@@ -106,6 +120,10 @@ class Uplink(Spec, frozen=True, kw_only=True):
             yield "keepalive", "must be from 1s to 18h"
         if self.first_within is not None and self.first_within > 3600:
             yield "first_within", "must be at most 1h"
+        if self.drain < 1000:
+            yield "drain", "must be at least 1kB: slower than that a backlog grows older than it is worth"
+        if self.budget is not None and self.budget < 10_000:
+            yield "budget", "must be at least 10kB: the connection alone takes as much"
         if self.tls != Tls() and not any(url.tls for url in self.broker):
             yield "tls", "certificates are given but no broker uses mqtts:// or wss://"
         if self.proxy_credentials is not None and self.proxy is None:

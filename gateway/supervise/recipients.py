@@ -15,6 +15,7 @@ from gateway.model import Record, Stamp
 from gateway.outbox import SqliteOutbox
 from gateway.share import Door, Share
 from gateway.uplink.forward import Forwarder
+from gateway.uplink.pace import Budget
 
 from .pulse import Pulse, spawn
 
@@ -37,6 +38,7 @@ class Recipient:
         self._pulse = pulse
         self._read_secret = read_secret
         self._repair = repair
+        self.budget: Budget | None = None
         self._identity: tuple[object, ...] = ()
         self._forward_task: asyncio.Task[None] | None = None
         self.forwarder: Forwarder | None = None
@@ -59,6 +61,8 @@ class Recipient:
         if self._identity and (now := contract_words(config.contract, self.name)) != self.contract:
             changes.append(f"{self.name} may now have: {now}")
         self.door.replace(Share(config.contract, self.name))
+        if self.budget is None or self.budget.per_day != spec.budget:
+            self.budget = Budget(self._clock, spec.budget)
         identity = (config.site, config.gateway, Path(config.path).parent, spec)
         if identity != self._identity:
             changes.append(f"uplink {self.name}: {'connected anew' if self._identity else 'started'}")
@@ -115,6 +119,7 @@ class Recipient:
             beat=self._pulse.register(f"uplink {self.name}"),
             passes=self.door.passes,
             repair=self._repair,
+            budget=self.budget,
         )
 
 

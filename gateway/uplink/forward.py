@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,6 +19,7 @@ from gateway.uplink import batch, reasons
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.caller import Caller, Connected, client_id
 from gateway.uplink.errors import PublishRefused, SessionLost, UplinkError
+from gateway.uplink.pace import RARER, SMALL_RUN, Bucket, Budget
 from gateway.uplink.report import Report
 from gateway.uplink.sizing import Sizing
 from gateway.uplink.waits import Waits
@@ -45,6 +47,7 @@ class Forwarder:
         beat: Callable[[], None],
         passes: Callable[[Record], bool] = lambda _: True,
         repair: Callable[[Stamp], Stamp] = lambda stamp: stamp,
+        budget: Budget | None = None,
         random: Random | None = None,
         claim: int = 1000,
         **calling: Any,
@@ -64,6 +67,7 @@ class Forwarder:
             passes: says whether the contract still releases a record. It was released when it was stored; when the member has
                 withdrawn it since, its key is sent with the notice of a loss in its place.
             repair: gives a stamp from before the clock was known its time, see `gateway.timeline`.
+            budget: the bytes of a day, shared with the live lane; default: no limit.
             random: source of jitter.
             claim: records taken from the outbox at a time.
             calling: further options of the `Caller`: connect, first_within_s, keepalive_s, timeout_s.
@@ -77,6 +81,8 @@ class Forwarder:
         self._repair = repair
         self._claim = claim
         self._sizing = Sizing()
+        self._budget = budget or Budget(clock, None)
+        self._drain = Bucket(clock, float(spec.drain), 2 * float(spec.drain))
         self._sending = False
         self._accepted: dict[tuple[Log, str], int] = {}
         random = random or Random()  # noqa: S311  (jitter, not a secret)
@@ -106,8 +112,8 @@ class Forwarder:
         self._caller.retry()
 
     def status(self) -> dict[str, Any]:
-        """Return the state of this uplink as plain JSON values; see `Report.status` for the keys."""
-        return self._report.status()
+        """Return the state of this uplink as plain JSON values; see `Report.status` for the keys, and the budget."""
+        return self._report.status() | {"budget_bytes": self._budget.per_day, "budget_left_bytes": self._budget.left}
 
     async def run(self) -> None:
         """Forward until cancelled; then what is under way and waiting is sent within two seconds, if connected."""
@@ -143,15 +149,20 @@ class Forwarder:
             if session.ended.done():
                 raise session.ended.result()
             if more:
+                if wait_s := self._drain.wait_s:
+                    await self._waits.rest(wait_s, ended=session.ended, wake=self._awake)
                 continue
             if self._waits.stopping.is_set():
                 return
-            await self._waits.rest(float(self._spec.batch), ended=session.ended, wake=self._awake)
+            pause = float(self._spec.batch) * (RARER if self._budget.degree else 1)
+            await self._waits.rest(pause, ended=session.ended, wake=self._awake)
 
     async def _turn(self, session: Connected) -> bool:
         """Send one claim and acknowledge it; return whether more is waiting."""
         try:
-            claim = await self._outbox.claim(self._claim)
+            held = self._budget.held
+            self._report.holding(held)
+            claim = await self._outbox.claim(self._claim, held=held)
         except Exception as exc:
             raise _StoreFailed(exc) from exc
         if claim is None:
@@ -161,7 +172,8 @@ class Forwarder:
         most = session.max_payload or batch.MAX_PAYLOAD
         sizes = {"max_payload": min(self._sizing.limit, most), "largest_value": min(self._sizing.largest_value, most)}
         lanes: dict[Log, list[batch.Message]] = {}
-        for message in batch.encode(self._site, self._gateway, todo, **sizes):
+        encode = partial(batch.encode, self._site, self._gateway, todo, **sizes)
+        for message in encode() if len(todo) <= SMALL_RUN else await self._waits.beating(asyncio.to_thread(encode)):
             lanes.setdefault(message.log, []).append(message)
         self._sending = True
         sending = asyncio.gather(*(self._send(session, lane) for lane in lanes.values()), return_exceptions=True)
@@ -187,6 +199,8 @@ class Forwarder:
         """Send the messages of one log, one after the other: what is refused must not be overtaken."""
         for message in messages:
             await session.publish(message.topic, message.payload)
+            self._budget.spent(message.topic, message.payload)
+            self._drain.take(len(message.payload))
             self._sizing.accepted(self._clock.monotonic())
             self._accepted[message.log, message.epoch] = message.last
             self._report.published(message)

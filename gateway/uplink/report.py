@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
 from gateway.clock import Clock
 from gateway.log import get
+from gateway.model import Log
 from gateway.uplink.batch import Message
 from gateway.uplink.errors import PublishRefused, UplinkError
 from gateway.uplink.reasons import TAKEN_OVER
@@ -41,6 +43,7 @@ class Report:
         self._trouble_since = 0.0
         self._last_error = ""
         self._next_attempt: float | None = None
+        self._held: list[str] = []
         self._messages = self._records = self._bytes = self._ignored = 0
 
     def status(self) -> dict[str, Any]:
@@ -50,7 +53,7 @@ class Report:
         (what stands now, in words, else empty), last_error (kept after recovery), warnings, certificates (days that each of ours
         still holds), next_attempt_s (None unless
         waiting), published_messages, published_records, published_bytes (accepted by the broker since start), ignored_messages
-        (that came in and made no sense).
+        (that came in and made no sense), held (logs that wait because the day's bytes run short).
         """
         waits = None if self._next_attempt is None else max(0.0, round(self._next_attempt - self._clock.monotonic(), 1))
         return {
@@ -68,6 +71,7 @@ class Report:
             "published_records": self._records,
             "published_bytes": self._bytes,
             "ignored_messages": self._ignored,
+            "held": self._held,
         }
 
     def connected(self, broker: str, protocol: str, warnings: tuple[str, ...]) -> None:
@@ -160,6 +164,16 @@ class Report:
         if reason not in self._warned:
             self._warned.add(reason)
             self._log.warning("message_ignored", topic=topic[:200], reason=reason)
+
+    def holding(self, logs: Collection[Log]) -> None:
+        """Note which logs are held back for want of bytes; told when it changes."""
+        held: list[str] = sorted(logs)
+        if held != self._held:
+            if held:
+                self._log.warning("budget_short", held=held)
+            else:
+                self._log.info("budget_recovered")
+        self._held = held
 
     def _tell(self, event: str, key: str, error: UplinkError, **context: Any) -> None:
         tell = self._log.warning if self._note(key, str(error)) else self._log.debug

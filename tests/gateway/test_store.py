@@ -198,7 +198,7 @@ class OutboxMachine(RuleBasedStateMachine):
                 self.lost[row.record.lost] |= set(range(row.record.first, row.record.last + 1))
 
     @rule(n=st.integers(1, 80))
-    def claim(self, n):
+    def claim(self, n, held=()):
         claim = self.store.claim(n)
         waiting = self.store.status().waiting
         assert (claim is None) == (waiting == 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -39,11 +39,11 @@ class MemoryOutbox:
     async def append(self, batch: Sequence[Record], *, urgent: bool = False) -> None:
         self.put(*batch)
 
-    async def claim(self, n: int) -> Claim | None:
+    async def claim(self, n: int, *, held: Collection[Log] = ()) -> Claim | None:
         self.claims += 1
         if self.fail:
             raise self.fail
-        taken = [item for log in ORDER for item in self.logs[log]][:n]
+        taken = [item for log in ORDER if log not in held for item in self.logs[log]][:n]
         last = {item.log: item.seq for item in taken}
         return Claim(last, tuple(taken)) if taken else None
 

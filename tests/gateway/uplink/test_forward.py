@@ -13,6 +13,7 @@ from gateway.config.spec import BrokerUrl, Credentials, Uplink
 from gateway.model import Log
 from gateway.uplink import caller, waits
 from gateway.uplink.batch import decode
+from gateway.uplink.pace import Budget
 from tests.gateway.uplink.fake_broker import Broker
 from tests.gateway.uplink.fakes import Eager, Ledger, MemoryOutbox, event, feature, forwarder, reading
 from tests.waiting import until
@@ -122,6 +123,47 @@ async def test_batches_keep_their_time_and_urgent_records_do_not_wait(broker):
     assert len(broker.accepted) == 2
 
 
+async def test_a_backlog_is_sent_no_faster_than_allowed_and_an_alarm_in_between_at_once(broker):
+    clock, outbox = ManualClock(), MemoryOutbox()
+    outbox.put(*(reading(i) for i in range(1000)))
+    spec = Uplink(broker=[BrokerUrl(URL)], drain=1000.0)
+    async with running(outbox, broker, clock=clock, spec=spec, claim=100) as forward:
+        await until(lambda: outbox.waiting <= 900)
+        sent = len(broker.accepted)
+        size = sum(map(len, broker.accepted))
+        assert size < 2000 + len(broker.accepted[0]), "a burst of two seconds, overdrawn by one message"
+        assert outbox.waiting > 300
+        outbox.put(event(1))
+        forward.wake()
+        await until(lambda: not outbox.logs[Log.URGENT])
+        turns = 0
+        while outbox.waiting:
+            before = len(broker.accepted)
+            clock.advance(0.5)
+            await asyncio.sleep(0.01)
+            assert sum(map(len, broker.accepted[before:])) <= 2 * len(broker.accepted[0]) + 500
+            turns += 1
+        assert turns > 5, "most of it was waited for"
+    assert sent < len(broker.accepted)
+
+
+async def test_when_the_bytes_of_a_day_run_short_readings_wait_and_alarms_go(broker):
+    clock, outbox = ManualClock(), MemoryOutbox()
+    budget = Budget(clock, 100_000)
+    budget.spent("", bytes(40_000))
+    outbox.put(*(reading(i) for i in range(10)), feature(1), event(1))
+    async with running(outbox, broker, clock=clock, batch=300.0, budget=budget) as forward:
+        await until(lambda: not outbox.logs[Log.URGENT] and not outbox.logs[Log.FEATURE])
+        assert len(outbox.logs[Log.READING]) == 10
+        assert forward.status()["held"] == ["bulk", "reading"]
+        for _ in range(24):  # batches are rarer now
+            clock.advance(1200)
+            await asyncio.sleep(0.01)
+        await until(lambda: outbox.waiting == 0)
+        assert forward.status()["held"] == []
+    assert Ledger().take(broker.accepted).keys == outbox.keys
+
+
 async def test_a_wake_during_a_publish_is_not_forgotten(broker):
     outbox = MemoryOutbox()
     outbox.put(reading(1))
@@ -221,7 +263,7 @@ async def test_it_does_not_beat_while_the_outbox_hangs(broker, monkeypatch):
     beats = []
 
     class Hanging(MemoryOutbox):
-        async def claim(self, n):
+        async def claim(self, n, **options):
             self.claims += 1
             await asyncio.Event().wait()
 
