@@ -94,18 +94,24 @@ class AsciiSplitter:
 
     def _frame(self, text: bytes) -> Frame | None:
         """Return the answer that these characters are, None when they are none, or none to anything that was asked."""
-        if len(text) % 2 or not text.isalnum():
+        raw = unhexed(text)
+        if raw is None or len(raw) < _EXCEPTION_BYTES:
             return None
-        try:
-            raw = bytes.fromhex(text.decode("ascii"))
-        except ValueError:
-            return None
-        if len(raw) < _EXCEPTION_BYTES + 1 or sum(raw) & 0xFF:
-            return None
-        unit, function, third, body = raw[0], raw[1], raw[2], raw[3:-1]
+        unit, function, third, body = raw[0], raw[1], raw[2], raw[3:]
         if function & _EXCEPTION:
             known = (unit, function ^ _EXCEPTION, None) in self._shapes and not body
             return Frame(unit, function ^ _EXCEPTION, b"", third) if known else None
         if third != len(body) or (unit, function, third) not in self._shapes:
             return None
         return Frame(unit, function, body)
+
+
+def unhexed(text: bytes) -> bytes | None:
+    """Return what stands between colon and CR LF without its LRC, None when it is no hexadecimal or the LRC does not fit."""
+    if len(text) % 2 or not text.isalnum():
+        return None
+    try:
+        raw = bytes.fromhex(text.decode("ascii"))
+    except ValueError:
+        return None
+    return raw[:-1] if not sum(raw) & 0xFF else None

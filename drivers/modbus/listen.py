@@ -1,13 +1,15 @@
-"""Listening before asking: is somebody else's Modbus RTU on the line, who is asked, and at which speed?"""
+"""Listening before asking: is somebody else's Modbus, RTU or ASCII, on the line, who is asked, and at which speed?"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
 from msgspec import Struct, field
 
 from cython_ext.registers import crc16
+from drivers.modbus.ascii import unhexed
 from drivers.modbus.verdict import FEW, Evidence, Verdict, another_master, verdicts
 
 REQUEST_LENGTH: Final = 8
@@ -15,6 +17,7 @@ REQUEST_LENGTH: Final = 8
 
 _LONGEST: Final = 256
 _ANSWERED_WITH_COUNT: Final = frozenset({1, 2, 3, 4, 17})
+_ASCII: Final = re.compile(rb":([0-9A-Fa-f]{6,512})\r\n")
 _EXCEPTION: Final = 0x80
 _LAST_EXCEPTION: Final = 11
 _KNOWN: Final = frozenset({*range(1, 9), 11, 12, 15, 16, 17, 20, 21, 22, 23, 24, 43})  # others are rather noise
@@ -26,10 +29,26 @@ class Heard(NamedTuple):
     unit: int
     function: int
     request: bool
+    framing: str = "rtu"
 
 
 def frames_in(data: bytes) -> list[Heard]:
     """Return the sound frames in what was heard, wherever they begin; what lies between them is passed over."""
+    return _rtu_frames(data) or _ascii_frames(data)
+
+
+def _ascii_frames(data: bytes) -> list[Heard]:
+    """Return those in ASCII; a parity bit that 8 data bits show as the topmost one is put aside."""
+    found = []
+    for match in _ASCII.finditer(bytes(byte & 0x7F for byte in data)):
+        body = unhexed(match[1])
+        if body and body[0] <= 247 and body[1] & ~_EXCEPTION in _KNOWN:
+            request = len(body) == REQUEST_LENGTH - 2 and body[1] <= 6
+            found.append(Heard(body[0], body[1] & ~_EXCEPTION, request, "ascii"))
+    return found
+
+
+def _rtu_frames(data: bytes) -> list[Heard]:
     found, i = [], 0
     while i + 4 < len(data):
         for length, request in _lengths(data, i):
@@ -85,6 +104,7 @@ class Overheard(Struct, kw_only=True):
         functions = sorted({frame.function for frame in self.frames})
         verb = "asks" if asked else "talks with"
         at = f" at {self.baud} baud" if self.baud else ""
+        at += " in ASCII" if self.frames[0].framing == "ascii" else ""
         noun, codes = "unit" if len(units) == 1 else "units", "function" if len(functions) == 1 else "functions"
         return f"it {verb} {noun} {_short(units)} with {codes} {_short(functions)}{at}"
 

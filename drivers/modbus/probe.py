@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import struct
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from msgspec import Struct
 
-from cython_ext.registers import crc16
+from drivers.modbus.framing import FRAMINGS, LONGEST, RTU, Framing, fits
 from drivers.modbus.listen import frames_in
 from drivers.modbus.verdict import Evidence
-from drivers.modbus.wire import SerialWire, Settings, SocketWire, Wire
+from drivers.modbus.wire import SerialWire, Settings, Wire
 from gateway.driver import DeviceError, LinkError
 
 READ_ONLY: Final = frozenset({1, 2, 3, 4, 17, 43})
@@ -25,14 +26,10 @@ READ_ONLY: Final = frozenset({1, 2, 3, 4, 17, 43})
 NO_TARGET: Final = frozenset({10, 11})
 """Exceptions by which a gateway says that the unit is not there."""
 
-GAP_S: Final = 0.1
-"""An answer that stops for this long will not be completed."""
-
 DRAIN_S: Final = 0.03
 """Silence that ends the draining; USB adapters hand bytes on every 16 ms."""
 
 DRAIN_LIMIT_S: Final = 1.0
-LONGEST: Final = 256
 _EXCEPTION: Final = 0x80
 _MEI_HEAD: Final = 8
 
@@ -115,21 +112,23 @@ class Probe(ABC):
         """Send and wait."""
 
 
-class RtuProbe(Probe):
-    """Asks in RTU frames, on a serial port or through a serial server."""
+class BusProbe(Probe):
+    """Asks in RTU or ASCII frames, on a serial port or through a serial server."""
 
-    def __init__(self, wire: Wire, timeout: float, pause: float) -> None:
+    def __init__(self, wire: Wire, timeout: float, pause: float, framing: Framing = RTU) -> None:
         super().__init__(wire, timeout, pause)
+        self.framing = framing
         self.evidence.serial = True  # behind a serial server there are wires, too
         self._asked: set[int] = set()
         self._last = b""
 
     def tune(self, baud: int) -> bool:
         """Set the speed for listening."""
-        return self.set(Settings(baud, "N"))
+        return self.wire.set(Settings(baud, "N")) if isinstance(self.wire, SerialWire) else True
 
     def set(self, settings: Settings) -> bool:
-        """Change the settings of a serial port; False when it cannot do them."""
+        """Change the settings of a serial port, and the frames that go with them; False when it cannot do them."""
+        self.framing = FRAMINGS[settings.framing]
         return self.wire.set(settings) if isinstance(self.wire, SerialWire) else True
 
     async def hear(self, seconds: float) -> bytes:
@@ -169,13 +168,13 @@ class RtuProbe(Probe):
             self.evidence.unasked += len(data)
 
     async def _exchange(self, unit: int, pdu: bytes) -> Reply:
-        frame = bytes([unit]) + pdu
-        frame += struct.pack("<H", crc16(frame))
+        frame = self.framing.request(unit, pdu)
+        gap = min(self.framing.gap_s, max(RTU.gap_s, self.timeout))
         self._asked.add(unit)
         self._last = frame
         self.wire.write(frame)
         deadline = self._loop.time() + len(frame) * self.wire.byte_s + self.timeout
-        latest = deadline + LONGEST * self.wire.byte_s + GAP_S
+        latest = deadline + self.framing.longest * self.wire.byte_s + gap
         end, echoed = deadline, False
         while True:
             await self.wire.wait(end)
@@ -184,11 +183,11 @@ class RtuProbe(Probe):
                 self.evidence.echoes += 1
                 del self.wire.buffer[at : at + len(frame)]
             raw = bytes(self.wire.buffer)
-            answer, begun = find_answer(raw, unit, pdu)
+            answer, begun = self.framing.answer(raw, unit, pdu)
             if answer is not None:
                 self.wire.take()
                 return Reply(answer, raw)
-            end = min(latest, max(deadline, self.wire.heard_at + GAP_S)) if begun else deadline
+            end = min(latest, max(deadline, self.wire.heard_at + gap)) if begun else deadline
             if self._loop.time() >= end:
                 self.wire.take()
                 self._judge(raw, unit)
@@ -196,11 +195,12 @@ class RtuProbe(Probe):
 
 
 class MbapProbe(Probe):
-    """Asks in Modbus TCP frames; the transaction id tells a late answer apart, and whose it is."""
+    """Asks in Modbus TCP frames, over whatever carries them; the transaction id tells a late answer apart, and whose it is."""
 
-    def __init__(self, host: str, port: int, timeout: float, pause: float, connect_timeout: float = 3.0) -> None:
-        self._host, self._port, self._limit = host, port, connect_timeout
-        super().__init__(SocketWire(f"{host}:{port}"), timeout, pause)
+    def __init__(self, place: str, connect: Callable[[], Awaitable[Wire]], timeout: float, pause: float) -> None:
+        """`connect` returns a new wire to the place, or raises LinkError."""
+        super().__init__(Wire(place), timeout, pause)
+        self._connect = connect
         self._tid = 0
         self._open: dict[int, int] = {}
 
@@ -211,9 +211,8 @@ class MbapProbe(Probe):
             LinkError: nobody is there, or it refuses.
         """
         self.wire.close()
-        wire = SocketWire(self.wire.place)
-        await wire.open(self._host, self._port, self._limit)
-        self.wire = wire
+        self.wire = await self._connect()
+        self.evidence.connected = self.wire.connected
         self._open.clear()
 
     async def _before(self) -> None:
@@ -255,66 +254,3 @@ class MbapProbe(Probe):
             frames.append((tid, unit, bytes(data[7 : length + 6])))
             del data[: length + 6]
         return frames
-
-
-def expected_size(pdu: bytes) -> int | None:
-    """Return the number of data bytes in the answer to a read, None where the answer itself says it."""
-    if pdu[0] in {1, 2}:
-        return (int.from_bytes(pdu[3:5], "big") + 7) // 8
-    return 2 * int.from_bytes(pdu[3:5], "big") if pdu[0] in {3, 4} else None
-
-
-def fits(answer: bytes, pdu: bytes) -> bool:
-    """Say whether a whole answer has the form asked for."""
-    if len(answer) < 2:
-        return False
-    if answer[0] == pdu[0] | _EXCEPTION:
-        return len(answer) == 2
-    length = _answer_length(answer, pdu)
-    return length is not None and 0 < length == len(answer)
-
-
-def find_answer(raw: bytes, unit: int, pdu: bytes) -> tuple[bytes | None, bool]:
-    """Return the sound RTU answer to a request among the bytes that came, and whether one may have begun."""
-    begun = False
-    for i in range(len(raw)):
-        if raw[i] != unit:
-            continue
-        length = _answer_length(raw[i + 1 :], pdu)
-        if length == 0:
-            continue
-        if length is None or len(raw) - i < length + 3:
-            begun = True
-        elif crc16(raw[i : i + length + 3]) == 0:
-            return raw[i + 1 : i + length + 1], False
-    return None, begun
-
-
-def _answer_length(answer: bytes, pdu: bytes) -> int | None:
-    """Return the length of an answer that begins so, without unit and checksum; None: too early to say, 0: it is none."""
-    if not answer:
-        return None
-    if answer[0] == pdu[0] | _EXCEPTION:
-        return 2
-    if answer[0] != pdu[0]:
-        return 0
-    if answer[0] == 43:
-        return _identification_length(answer, pdu)
-    if len(answer) < 2:
-        return None
-    size = expected_size(pdu)
-    return answer[1] + 2 if size in {None, answer[1]} else 0
-
-
-def _identification_length(answer: bytes, pdu: bytes) -> int | None:
-    """Return the same for device identification: head of 7 bytes, then id, length and text of each object."""
-    if answer[1:3] != pdu[1:3][: len(answer) - 1]:
-        return 0
-    if len(answer) < 7:
-        return None
-    at = 7
-    for _ in range(answer[6]):
-        if len(answer) < at + 2:
-            return None
-        at += 2 + answer[at + 1]
-    return at if at <= LONGEST else 0

@@ -6,29 +6,20 @@ scan is cancelled.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from msgspec import Struct, field
 
 from drivers.modbus.identify import IDENTIFICATION, Identity, TypeRegister, identify, read
-from drivers.modbus.listen import listen
-from drivers.modbus.probe import MbapProbe, Probe, Reply, RtuProbe, TooBusy
-from drivers.modbus.verdict import Evidence, Verdict, verdicts
+from drivers.modbus.probe import MbapProbe, Probe, Reply, TooBusy
+from drivers.modbus.verdict import Verdict, verdicts
 from drivers.modbus.wire import Settings
 from gateway.driver import LinkError
-
-BAUDS: Final = (9600, 19200, 38400, 115200, 4800, 57600, 2400, 1200)
-FORMATS: Final = {"E": ("E", 1), "N": ("N", 1), "O": ("O", 1), "N2": ("N", 2)}
-"""Parity and stop bits, as `--parity` names them, in order of likelihood."""
-
-BUS_UNITS: Final = tuple(range(1, 248))
-HOST_UNITS: Final = (1, 255, 0, *range(2, 248))
-"""Units behind a host; many devices on TCP call themselves 255 or 0, or do not look at the number."""
+from gateway.model import Reason
 
 LIKELY: Final = 10
-SENTINELS: Final = (97, 171, 239)
-"""Numbers nobody sets: who answers to all of them answers to every number."""
+"""Units that are asked before all others."""
 
 ASK_FROM: Final = 1000
 """Requests that are sent without asking the user."""
@@ -41,10 +32,11 @@ LOST_LIMIT_FOUND: Final = 12
 PATIENCE: Final = 4.0
 """How many times the timeout a unit gets that was heard answering too late."""
 
-_FORMAT_COST: Final = {"E": 0.0, "N": 0.5, "O": 4.0, "N2": 6.0}
-_HOLDING: Final = read(3, 0)
-_INPUT: Final = read(4, 0)
-_IDENTIFY: Final = bytes([IDENTIFICATION, 14, 1, 0])
+HOLDING: Final = read(3, 0)
+INPUT: Final = read(4, 0)
+IDENTIFY: Final = bytes([IDENTIFICATION, 14, 1, 0])
+"""The requests that a unit is knocked with, the likeliest to be answered first."""
+
 _REFUSAL_WORDS: Final = {1: "illegal function", 2: "illegal data address", 3: "illegal data value"}
 
 
@@ -90,13 +82,7 @@ class Observer(Protocol):
         """Ask the user whether so many more requests are all right."""
 
 
-def candidates(bauds: Sequence[int] = BAUDS, formats: Iterable[str] = FORMATS) -> list[Settings]:
-    """Return the settings in order of likelihood: common speeds first, even and no parity before odd and two stop bits."""
-    ranked = sorted((i + _FORMAT_COST[name], i, name) for i in range(len(bauds)) for name in formats)
-    return [Settings(bauds[i], *FORMATS[name]) for _, i, name in ranked]
-
-
-class _Stopped(Exception):  # noqa: N818
+class Stopped(Exception):  # noqa: N818
     """The scan ends here; the report says why."""
 
 
@@ -126,7 +112,7 @@ class Sweep:
         """
         try:
             await self._run()
-        except _Stopped:
+        except Stopped:
             pass
         except TooBusy as error:
             self.report.stopped = str(error)
@@ -152,14 +138,16 @@ class Sweep:
             self.report.stopped = (
                 f"{requests} more requests were not allowed; --yes allows them, --units, --baud and --parity spare them"
             )
-            raise _Stopped
+            raise Stopped
 
     async def _ask(self, unit: int, pdu: bytes, *, planned: bool = True) -> Reply:
         self._observer.asking(f"{self._where}unit {unit}")
         self.report.requests += 1
         try:
             reply = await self.probe.ask(unit, pdu)
-        except LinkError:
+        except LinkError as error:
+            if error.reason == Reason.REFUSED:
+                raise  # who says no to the port, or to our certificate, says it to every request
             reply = await self._reopened()
         if reply.pdu is not None:
             self._losses = 0
@@ -168,7 +156,7 @@ class Sweep:
             self._observer.planned(self._left)
         if self.probe.evidence.foreign >= FOREIGN_LIMIT:
             self.report.stopped = "the scan ended because somebody else talks on this line"
-            raise _Stopped
+            raise Stopped
         return reply
 
     async def _reopened(self) -> Reply:
@@ -178,7 +166,7 @@ class Sweep:
             raise
         if self._losses > LOST_LIMIT_FOUND:
             self.report.stopped = f"{self.probe.wire.place} closes the connection again and again; name its units with --units"
-            raise _Stopped
+            raise Stopped
         await self.probe.open()
         return Reply()
 
@@ -201,7 +189,7 @@ class Sweep:
         timeout = self.probe.timeout
         self.probe.timeout = PATIENCE * timeout
         try:
-            for pdu in (_HOLDING, _INPUT, _IDENTIFY):
+            for pdu in (HOLDING, INPUT, IDENTIFY):
                 reply = await self._ask(unit, pdu, planned=False)
                 if reply.alive:
                     await self._take(unit, reply)
@@ -218,7 +206,7 @@ class Sweep:
         found = Found(unit=unit, settings=self._settings(), identity=Identity(), proof="an answer")
         self.report.found.append(found)
         self._proven(found, reply)
-        tables = [("holding", _HOLDING), ("input", _INPUT)]
+        tables = [("holding", HOLDING), ("input", INPUT)]
         known = reply.pdu[0] & 0x7F if reply.pdu else 0
         for table, pdu in tables:
             if found.at is None:
@@ -246,119 +234,6 @@ class Sweep:
         known = {found.unit for found in self.report.found}
         rest = [unit for unit in self._likely if unit not in known]
         await self._plan(2 * len(rest))
-        for pdu in (_INPUT, _IDENTIFY):
+        for pdu in (INPUT, IDENTIFY):
             for unit in rest:
                 await self._knock(unit, pdu)
-
-
-class BusSweep(Sweep):
-    """A serial bus, or one behind a serial server (then without settings)."""
-
-    probe: RtuProbe
-
-    def __init__(
-        self,
-        probe: RtuProbe,
-        settings: Sequence[Settings],
-        units: Sequence[int] | None,
-        observer: Observer,
-        report: Report,
-        listen_s: float = 2.0,
-    ) -> None:
-        super().__init__(probe, units or BUS_UNITS, units is not None, observer, report)
-        self._candidates = list(settings)
-        self._now: Settings | None = None
-        self._listen_s = listen_s
-
-    async def _run(self) -> None:
-        overheard = await listen(self.probe, list(dict.fromkeys(s.baud for s in self._candidates)) or [0], self._listen_s)
-        if verdict := overheard.verdict:
-            self.report.verdicts.append(verdict)
-            self.report.refused = True
-            return
-        for settings in tuple(self._candidates):
-            self._set(settings)
-        if not self._candidates and self.probe.wire.serial:
-            self.report.stopped = "the port can do none of these settings; choose others with --baud and --parity"
-            return
-        searched = len(self._candidates) > 1
-        if searched and not await self._search():
-            return
-        if not searched and self._candidates:
-            self._set(self._candidates[0])
-        # from here on only the line that works is judged; a search ends with one answer, of a unit or of a gateway for it
-        self.probe.evidence = Evidence(
-            echoes=self.probe.evidence.echoes,
-            requests=int(searched),
-            answers=int(searched),
-            no_target=int(searched and not self.report.found),
-        )
-        rest = [unit for unit in self._units if unit not in self._asked]
-        await self._plan(len(rest))
-        for unit in rest:
-            await self._knock(unit, _HOLDING)
-        await self._deaf_to_reads()
-
-    async def _search(self) -> bool:
-        """Try setting after setting until one yields a sound answer."""
-        unlikely = [unit for unit in self._units if unit not in self._likely]
-        rounds = [(self._likely, (_HOLDING,)), (self._likely, (_INPUT, _IDENTIFY)), (unlikely, (_HOLDING,))]
-        for units, requests in rounds:
-            await self._plan(len(units) * len(requests) * len(self._candidates))
-            for settings in self._candidates:
-                self._set(settings)
-                self._asked = set()
-                for pdu in requests:
-                    for unit in units:
-                        self._asked.add(unit)
-                        if await self._knock(unit, pdu):
-                            if pdu != _HOLDING:
-                                self._asked = {found.unit for found in self.report.found}
-                            return True
-        return False
-
-    def _set(self, settings: Settings) -> None:
-        if not self.probe.set(settings):
-            self._candidates.remove(settings)
-            self.report.notes.append(f"the port cannot do {settings}")
-        else:
-            self._now = settings
-            self._where = f"{settings} "
-
-    def _settings(self) -> Settings | None:
-        return self._now
-
-
-class HostSweep(Sweep):
-    """The units behind one host on Modbus TCP."""
-
-    probe: MbapProbe
-
-    def __init__(
-        self, probe: MbapProbe, units: Sequence[int] | None, observer: Observer, report: Report, *, chosen: bool | None = None
-    ) -> None:
-        """`chosen`: whether the user named the units; then all of them are asked, whatever the first ones say."""
-        self._all = units is None if chosen is None else not chosen
-        super().__init__(probe, units or HOST_UNITS, not self._all, observer, report)
-
-    async def _run(self) -> None:
-        self._where = f"{self.probe.wire.place} "
-        await self._plan(len(self._units))
-        for unit in self._units:
-            reply = await self._ask(unit, _HOLDING)
-            if reply.alive:
-                alone = self._all and not self.report.found and await self._answers_to_all()
-                await self._take(unit, reply)
-                if alone:
-                    self.report.notes.append(f"{self.probe.wire.place} answers under every unit number: one device, listed once")
-                    return
-            await self._latecomers()
-        if not self.report.found:
-            await self._deaf_to_reads()
-
-    async def _answers_to_all(self) -> bool:
-        """Say whether unit numbers mean nothing to this host; then the first one stands for all."""
-        for unit in SENTINELS:
-            if not (await self._ask(unit, _HOLDING, planned=False)).alive:
-                return False
-        return True

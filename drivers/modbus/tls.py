@@ -73,7 +73,7 @@ class TlsExchange(TcpExchange):
             except ssl.SSLError as error:
                 raise described(self.line.place, error) from None
             except (ConnectionResetError, ConnectionAbortedError):
-                raise _hung_up(self.line.place) from None
+                raise hung_up(self.line.place) from None
 
         self.line.call_create = create_in_words
         await super().open()
@@ -120,12 +120,13 @@ def described(place: str, error: ssl.SSLError) -> LinkError:
         words, hint = _VERIFY.get(error.verify_code, fallback)
         return LinkError(f"the certificate of {place} {words}", hint=hint, reason=Reason.REFUSED)
     if isinstance(error, ssl.SSLEOFError):
-        return _hung_up(place)
+        return hung_up(place)
     hint = "look at the TLS settings of the device"
     return _alert(place, str(error)) or LinkError(f"TLS with {place} does not work: {error}", hint=hint, reason=Reason.REFUSED)
 
 
-def _hung_up(place: str) -> LinkError:
+def hung_up(place: str) -> LinkError:
+    """Say what it may mean that a device ends the connection before a word was said."""
     return LinkError(
         f"{place} hung up during the TLS handshake", hint=f"check the port (usually 802); {_MAY_WANT}", reason=Reason.REFUSED
     )

@@ -13,7 +13,12 @@ class UdpExchange(TcpExchange):
 
     def _received(self, data: bytes) -> None:
         """Take one datagram; what is not a whole frame in it is dropped, and never joined with the next one."""
-        if len(data) < 8 or data[2] or data[3] or (data[4] << 8 | data[5]) != len(data) - 6:
+        if not is_whole(data):
             self.counters.garbage += len(data)
             return
         super()._received(data)
+
+
+def is_whole(data: bytes) -> bool:
+    """Say whether a datagram is one whole MBAP frame."""
+    return len(data) >= 8 and not data[2] and not data[3] and (data[4] << 8 | data[5]) == len(data) - 6

@@ -31,6 +31,7 @@ class Evidence(Struct, kw_only=True):
         foreign: sound frames that belong to no request of ours.
         unasked: bytes that came while nothing was asked.
         serial: whether the line has wires, baud and parity to look at (False: TCP).
+        connected: whether the other end is known to be there (False: datagrams).
     """
 
     requests: int = 0
@@ -42,6 +43,7 @@ class Evidence(Struct, kw_only=True):
     foreign: int = 0
     unasked: int = 0
     serial: bool = True
+    connected: bool = True
 
 
 class Verdict(Struct, frozen=True):
@@ -126,6 +128,12 @@ def _echo() -> Verdict:
 
 
 def _silent(e: Evidence) -> Verdict:
+    if not e.connected:
+        return Verdict(
+            "silent",
+            "nothing answers, and datagrams do not tell whether anybody is there",
+            "address, port and unit number; is Modbus over UDP switched on in the device, or does it speak tcp:// only?",
+        )
     if not e.serial:
         return Verdict(
             "silent",

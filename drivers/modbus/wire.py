@@ -1,4 +1,4 @@
-"""Bare bytes in and out for looking at an unknown line: a serial port whose settings can be changed while it is open, or TCP.
+"""Bare bytes in and out for looking at an unknown line: a serial port whose settings can be changed while it is open.
 
 The exchange of the driver keeps a ledger for one known setting and allows reads only; a scan changes the setting hundreds of
 times and asks for identification, so it stands directly on pyserial and asyncio.
@@ -10,38 +10,42 @@ import asyncio
 import contextlib
 import os
 import termios
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
-from drivers.modbus.line import _serial_trouble, _tcp_trouble
+from drivers.modbus.line import _serial_trouble
 from gateway.driver import LinkError
-from gateway.model import Reason
 
 _CHUNK: Final = 4096
 
 
 class Settings(Struct, frozen=True):
-    """Settings of a serial port; 8 data bits, as RTU demands."""
+    """Settings of a serial port and the frames that go with them; RTU demands 8 data bits."""
 
     baud: int
     parity: str
     stop: int = 1
+    data: int = 8
+    framing: Literal["rtu", "ascii"] = "rtu"
 
     @property
     def byte_s(self) -> float:
         """Seconds one byte takes on the line."""
-        return (9 + (self.parity != "N") + self.stop) / self.baud
+        return (1 + self.data + (self.parity != "N") + self.stop) / self.baud
 
     def __str__(self) -> str:
-        """Return e.g. `19200 8E1`."""
-        return f"{self.baud} 8{self.parity}{self.stop}"
+        """Return e.g. `19200 8E1` or `9600 7E1 ASCII`."""
+        return f"{self.baud} {self.data}{self.parity}{self.stop}{' ASCII' * (self.framing == 'ascii')}"
 
 
 class Wire:
-    """Bytes that came, and waiting for more."""
+    """Bytes that came, and waiting for more. By itself it leads nowhere."""
 
     serial = False
+    connected = True
+    """Whether the other end is known to be there: False for datagrams."""
+
     byte_s = 0.0
 
     def __init__(self, place: str) -> None:
@@ -62,7 +66,6 @@ class Wire:
 
     def close(self) -> None:
         """Let go of the line; may be called twice."""
-        raise NotImplementedError
 
     async def wait(self, until: float) -> bool:
         """Wait for bytes until a moment of the loop's clock; say whether any came.
@@ -126,7 +129,9 @@ class SerialWire(Wire):
     def set(self, settings: Settings) -> bool:
         """Change the settings and forget what has come; False when the port cannot do them."""
         try:
-            self._port.apply_settings({"baudrate": settings.baud, "stopbits": settings.stop, "parity": settings.parity})
+            self._port.apply_settings(
+                {"baudrate": settings.baud, "bytesize": settings.data, "stopbits": settings.stop, "parity": settings.parity}
+            )
         except (OSError, ValueError, termios.error):
             with contextlib.suppress(OSError, ValueError, termios.error):
                 self._port.parity = "N"
@@ -170,47 +175,3 @@ class SerialWire(Wire):
     def _pulled_out(self, error: OSError) -> None:
         self._loop.remove_reader(self._fd)
         self._gone(LinkError(f"serial port {self.place} went away ({error})", hint="is the adapter still plugged in?"))
-
-
-class SocketWire(Wire, asyncio.Protocol):
-    """A TCP connection, of Modbus TCP or of a serial server that hands bytes on."""
-
-    _transport: asyncio.WriteTransport | None = None
-
-    async def open(self, host: str, port: int, limit: float) -> None:
-        """Connect.
-
-        Raises:
-            LinkError: nobody is there, or it refuses.
-        """
-        try:
-            async with asyncio.timeout(limit):
-                transport, _ = await self._loop.create_connection(lambda: self, host, port)
-        except TimeoutError:
-            hint = "check the address, the network cable and whether the device is on"
-            raise LinkError(f"{self.place} does not answer within {limit:g} s", hint=hint, reason=Reason.TIMEOUT) from None
-        except OSError as error:
-            raise _tcp_trouble(f"{host}:{port}", error) from None
-        self._transport = transport
-
-    def write(self, data: bytes) -> None:
-        """Send bytes."""
-        if self.lost:
-            raise self.lost
-        assert self._transport
-        self._transport.write(data)
-
-    def close(self) -> None:
-        """End the connection."""
-        if self._transport:
-            self._transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes from the transport."""
-        self._came(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Take note that the other end is gone."""
-        why = f" ({exc})" if exc else ""
-        hint = "many devices allow only one connection: is another program connected?"
-        self._gone(LinkError(f"{self.place} closed the connection{why}", hint=hint))

@@ -7,14 +7,21 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from drivers.modbus.probe import MbapProbe, RtuProbe
-from drivers.modbus.scan import HOST_UNITS, BusSweep, Found, HostSweep, Report
-from drivers.modbus.wire import SerialWire, Settings, SocketWire
+from drivers.modbus.framing import FRAMINGS, RTU
+from drivers.modbus.probe import BusProbe, MbapProbe
+from drivers.modbus.scan import Found, Report
+from drivers.modbus.scan_bus import BusSweep
+from drivers.modbus.scan_host import UNITS as HOST_UNITS
+from drivers.modbus.scan_host import HostSweep
+from drivers.modbus.spec import ModbusLink
+from drivers.modbus.wire import SerialWire, Settings, Wire
+from drivers.modbus.wire_network import connect
 from gateway.cli._scan_network import MODBUS_PORT, OPCUA_PORT, TLS_PORT, OpcUaServer, opcua_server, open_ports
 from gateway.cli._scan_profiles import profile_for, type_registers
 from gateway.cli._scan_screen import Screen
 from gateway.cli._scan_target import Host, Network, Serial, Target
 from gateway.cli._scan_yaml import Item, Place, items_of, site_yaml, slug, stable_port
+from gateway.config.spec import Link
 from gateway.driver import LinkError
 
 ASK_FROM = 1000
@@ -25,7 +32,6 @@ _SERIAL_TIMEOUT_S = 0.5
 _TCP_TIMEOUT_S = 1.0
 _SERIAL_PAUSE_S = 0.05
 _TCP_PAUSE_S = 0.02
-_CONNECT_S = 3.0
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -37,6 +43,11 @@ class Options(Struct, frozen=True, kw_only=True):
     pause: float | None = None
     port: int | None = None
     listen_s: float = 2.0
+    tls: dict[str, Any] = {}
+
+    def link(self, host: Host) -> Link:
+        """Return the connection to a host, as a driver would be given it."""
+        return Link(host.scheme, host.address, ModbusLink(**self.tls) if host.scheme == "modbus-tls" else ModbusLink())
 
 
 class Section(Struct):
@@ -44,21 +55,24 @@ class Section(Struct):
 
     target: Serial | Host
     report: Report = field(default_factory=Report)
+    tls: dict[str, Any] = field(default_factory=dict)
 
     def place(self) -> Place:
         """Return where it is, with the settings that worked."""
         if isinstance(self.target, Serial):
             options: list[tuple[str, str]] = []
+            framing = self.target.framings[0]
             settings = self.report.found[0].settings if self.report.found else None
             if settings:
+                framing = settings.framing
                 options = [("baud", str(settings.baud)), ("parity", settings.parity)]
                 options += [("stop", str(settings.stop))] if settings.stop != 1 else []
+                options += [("data", str(settings.data))] if settings.data != (7 if framing == "ascii" else 8) else []
             options += [("echo", "true")] if self.report.echo else []
-            return Place(url=f"modbus-rtu://{stable_port(self.target.path)}", options=tuple(options), shared=True)
-        host = f"[{self.target.host}]" if ":" in self.target.host else self.target.host
-        scheme = "modbus-rtu" if self.target.rtu else "modbus-tcp"
-        shared = len(self.report.found) > 1 or self.target.rtu
-        return Place(url=f"{scheme}://{host}:{self.target.port}", shared=shared)
+            return Place(url=f"modbus-{framing}://{stable_port(self.target.path)}", options=tuple(options), shared=True)
+        shared = len(self.report.found) > 1 or self.target.bus
+        tls = tuple((key, "true" if value is True else value) for key, value in self.tls.items())
+        return Place(url=f"{self.target.scheme}://{self.target.address}", options=tls, shared=shared)
 
 
 class Outcome(Struct):
@@ -140,16 +154,12 @@ async def scan(target: Target, options: Options, screen: Screen, outcome: Outcom
 
 async def _bus(target: Serial | Host, options: Options, screen: Screen, outcome: Outcome) -> None:
     """Scan a serial port, or the bus behind a serial server."""
-    wire: SerialWire | SocketWire
-    if isinstance(target, Serial):
-        wire = SerialWire(target.path)
-    else:
-        wire = SocketWire(f"{target.host}:{target.port}")
-        await wire.open(target.host, target.port, _CONNECT_S)
+    wire: Wire = SerialWire(target.path) if isinstance(target, Serial) else await connect(options.link(target))
+    framing = RTU if isinstance(target, Serial) else FRAMINGS[target.scheme.removeprefix("modbus-")]
     section = Section(target)
     outcome.sections.append(section)
     timeout = _SERIAL_TIMEOUT_S if isinstance(target, Serial) else _TCP_TIMEOUT_S
-    probe = RtuProbe(wire, options.timeout or timeout, _SERIAL_PAUSE_S if options.pause is None else options.pause)
+    probe = BusProbe(wire, options.timeout or timeout, _SERIAL_PAUSE_S if options.pause is None else options.pause, framing)
     settings = options.settings if isinstance(target, Serial) else ()
     try:
         screen.stage(f"listening on {wire.place}")
@@ -161,10 +171,10 @@ async def _bus(target: Serial | Host, options: Options, screen: Screen, outcome:
 
 
 async def _one_host(target: Host, options: Options, screen: Screen, outcome: Outcome) -> None:
-    if target.rtu:
+    if target.bus:
         await _bus(target, options, screen, outcome)
         return
-    if not target.given:
+    if not target.given and target.scheme == "modbus-tcp":
         await _opcua([target.host], screen, outcome)
     try:
         await _host(target, options, screen, outcome, options.units, chosen=options.units is not None)
@@ -177,10 +187,11 @@ async def _host(
     target: Host, options: Options, screen: Screen, outcome: Outcome, units: Sequence[int] | None, *, chosen: bool
 ) -> None:
     pause = _TCP_PAUSE_S if options.pause is None else options.pause
-    probe = MbapProbe(target.host, target.port, options.timeout or _TCP_TIMEOUT_S, pause, _CONNECT_S)
+    link = options.link(target)
+    probe = MbapProbe(target.address, lambda: connect(link), options.timeout or _TCP_TIMEOUT_S, pause)
     try:
         await probe.open()
-        section = Section(target)
+        section = Section(target, tls=options.tls)
         outcome.sections.append(section)
         sweep = HostSweep(probe, units, screen, section.report, chosen=chosen)
         sweep.types = type_registers()
@@ -205,7 +216,8 @@ async def _network(target: Network, options: Options, screen: Screen, outcome: O
     if options.port is None:
         await _opcua(target.hosts, screen, outcome)
     for host, _ in (place for place in places if place[1] != port):
-        outcome.notes.append(f"{host} listens on port {TLS_PORT}: Modbus with TLS, which needs a certificate; it was not asked")
+        how = f"gateway scan tls://{host} --ca FILE"
+        outcome.notes.append(f"{host} listens on port {TLS_PORT}: Modbus with TLS, which was not asked; {how} does")
     hosts = [Host(host, number) for host, number in places if number == port]
     if not hosts:
         outcome.notes.append(f"none of the {len(target.hosts)} addresses of {target.text} takes connections on port {port}")

@@ -12,7 +12,7 @@ from msgspec import Struct
 MODBUS_PORT = 502
 OPCUA_PORT = 4840
 TLS_PORT = 802
-"""Modbus/TCP Security; such a device is told of, not asked."""
+"""Modbus/TCP Security; such a device is told of, not asked, since it wants to be verified."""
 
 _AT_ONCE = 24
 _CONNECT_S = 1.0

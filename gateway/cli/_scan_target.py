@@ -4,31 +4,45 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import Literal
 
 from msgspec import Struct
 
 from drivers.modbus.check import check_address
+from drivers.modbus.spec import BUS_SCHEMES
 
 _NETWORK = re.compile(r"[0-9a-fA-F.:]+/\d{1,3}")
 _SERIAL_NAME = re.compile(r"(tty[A-Za-z]+\d*|rs485[\w-]*|ttyUSB\d+)")
-_SCHEMES = {"tcp": "modbus-tcp", "modbus-tcp": "modbus-tcp", "modbus-rtu": "modbus-rtu", "rtu": "modbus-rtu"}
+_SHORT = ("tcp", "tls", "udp", "rtu", "ascii")
+_SCHEMES = {**{word: f"modbus-{word}" for word in _SHORT}, **{f"modbus-{word}": f"modbus-{word}" for word in _SHORT}}
 WIDEST = 22
 """Prefix length of the widest network that is scanned without --yes."""
 
 
 class Serial(Struct, frozen=True):
-    """A serial port of this computer."""
+    """A serial port of this computer, and the framings in which it is asked."""
 
     path: str
+    framings: tuple[Literal["rtu", "ascii"], ...] = ("rtu", "ascii")
 
 
 class Host(Struct, frozen=True):
-    """One host and port; `rtu`: a serial server that hands RTU frames on. `given`: the port was named by the user."""
+    """One host and port, and the URL scheme of a connection to it. `given`: the port was named by the user."""
 
     host: str
     port: int
-    rtu: bool = False
+    scheme: str = "modbus-tcp"
     given: bool = True
+
+    @property
+    def bus(self) -> bool:
+        """Whether it is a serial server that hands the frames of a bus on."""
+        return self.scheme in BUS_SCHEMES
+
+    @property
+    def address(self) -> str:
+        """Host and port as they stand in a URL."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class Network(Struct, frozen=True):
@@ -60,7 +74,8 @@ def parse(text: str, port: int | None = None, *, wide: bool = False) -> Target:
         raise ValueError("options do not stand in the target: say --baud, --parity, --units, --timeout or --pause instead")
     if scheme not in _SCHEMES:
         raise ValueError(
-            f"'{scheme}://' cannot be scanned; write /dev/ttyUSB0, tcp://10.0.0.5, modbus-rtu://10.0.0.5:4001 or 10.0.0.0/28"
+            f"'{scheme}://' cannot be scanned; write /dev/ttyUSB0, tcp://10.0.0.5 (or tls://, udp://), modbus-rtu://10.0.0.5:4001 "
+            "or 10.0.0.0/28"
         )
     scheme = _SCHEMES[scheme]
     if "/" in rest.strip("/") and not rest.startswith("/"):
@@ -70,9 +85,9 @@ def parse(text: str, port: int | None = None, *, wide: bool = False) -> Target:
         rest, given = f"{rest.rstrip('/')}:{port}", True
     address = check_address(scheme, rest)
     if address.startswith("/"):
-        return Serial(address)
+        return Serial(address, ("ascii",) if scheme == "modbus-ascii" else ("rtu",))
     host, _, number = address.rpartition(":")
-    return Host(host.strip("[]"), int(number), scheme == "modbus-rtu", given)
+    return Host(host.strip("[]"), int(number), scheme, given)
 
 
 def _network(text: str, wide: bool) -> Network:
@@ -134,6 +149,10 @@ def parse_parities(text: str) -> list[str]:
     """
     names = []
     for part in text.split(","):
+        if part.strip()[:1] == "7":
+            raise ValueError(
+                f"'{part.strip()}': 7 data bits belong to ASCII; name the target modbus-ascii:///dev/… and say E, N, O or N2"
+            )
         if (name := _PARITIES.get(part.strip().lower())) is None:
             raise ValueError(f"'{part.strip()}' is no parity; write E (even), N (none), O (odd) or N2 (none, two stop bits)")
         names.append(name)

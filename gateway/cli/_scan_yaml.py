@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -112,7 +113,7 @@ def _machine(item: Item, name: str, bus: str | None) -> list[str]:
 
 
 def _url(place: Place) -> str:
-    return place.url + ("?" + "&".join(f"{key}={value}" for key, value in place.options) if place.options else "")
+    return place.url + ("?" + "&".join(f"{key}={quote(value)}" for key, value in place.options) if place.options else "")
 
 
 def _unique(name: str, names: set[str]) -> str:

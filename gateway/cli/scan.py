@@ -9,7 +9,7 @@ import shutil
 import sys
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gateway.cli._scan_job import Options, Outcome
@@ -26,16 +26,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  gateway scan /dev/ttyUSB0                       which speed, parity and units?\n"
         "  gateway scan /dev/ttyUSB0 --baud 9600 --units 1:20\n"
-        "  gateway scan tcp://10.0.0.5                     all units behind one host\n"
+        "  gateway scan tcp://10.0.0.5                     all units behind one host (or udp://)\n"
+        "  gateway scan tls://plc-1.example --ca plant.pem  the same inside TLS\n"
+        "  gateway scan modbus-rtu://10.0.0.9:4001         a bus behind a serial server\n"
         "  gateway scan 10.0.0.0/28 --write site.yaml      all hosts of a network"
     )
     parser.add_argument(
-        "target", metavar="TARGET", help="/dev/ttyUSB0, tcp://host[:port], modbus-rtu://host:port (serial server) or 10.0.0.0/28"
+        "target",
+        metavar="TARGET",
+        help="/dev/ttyUSB0, tcp://host[:port] (or tls://, udp://), modbus-rtu://host:port (serial server) or 10.0.0.0/28",
     )
     parser.add_argument("--units", metavar="1:20", help="units to ask (default: all, the likely ones first)")
     parser.add_argument("--baud", metavar="9600,19200", help="serial: speeds to try (default: all, the likely ones first)")
     parser.add_argument("--parity", metavar="E,N", help="serial: E, N, O, N2 (two stop bits) (default: all of them)")
     parser.add_argument("--port", type=int, metavar="PORT", help="TCP port (default 502)")
+    parser.add_argument("--ca", metavar="FILE", help="TLS: authority of the device's certificate (default: the system's)")
+    parser.add_argument("--certificate", metavar="FILE", help="TLS: client certificate")
+    parser.add_argument("--key-file", metavar="FILE", help="TLS: private key of the client certificate")
+    parser.add_argument("--insecure", action="store_true", help="TLS: do not check who the device is")
     parser.add_argument("--pause", metavar="50ms", help="rest between two requests (default 50ms, TCP 20ms)")
     parser.add_argument("--timeout", metavar="500ms", help="how long an answer may take to begin (default 500ms, TCP 1s)")
     parser.add_argument("--yes", action="store_true", help="do not ask before more than a thousand requests or a network above /22")
@@ -66,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _read(args: argparse.Namespace) -> tuple[Target, Options]:
-    from drivers.modbus.scan import BAUDS, FORMATS, candidates
+    from drivers.modbus.scan_bus import BAUDS, FORMATS, candidates
     from gateway.cli import _scan_target as words
     from gateway.cli._scan_job import Options
     from gateway.config.quantity import Duration
@@ -80,7 +88,7 @@ def _read(args: argparse.Namespace) -> tuple[Target, Options]:
     if serial and args.port is not None:
         raise ValueError("--port belongs to a host; this target is a serial port")
     units = words.parse_units(args.units) if args.units else None
-    bus = serial or (isinstance(target, words.Host) and target.rtu)
+    bus = serial or (isinstance(target, words.Host) and target.bus)
     if bus and units and (bad := [unit for unit in units if not 1 <= unit <= 247]):
         raise ValueError(f"unit {bad[0]} does not exist on a bus; units are 1 to 247")
     if args.write and Path(args.write).exists():
@@ -90,13 +98,32 @@ def _read(args: argparse.Namespace) -> tuple[Target, Options]:
     timeout = Duration.parse(args.timeout) if args.timeout else None
     if timeout is not None and not 0.005 <= timeout <= 60:
         raise ValueError(f"--timeout must be between 5ms and 60s, not {args.timeout}")
+    framings = target.framings if isinstance(target, words.Serial) else ()
     return target, Options(
-        settings=tuple(candidates(bauds, formats)),
+        settings=tuple(one for framing in framings for one in candidates(bauds, formats, framing)),
         units=tuple(units) if units else None,
         timeout=float(timeout) if timeout is not None else None,
         pause=float(Duration.parse(args.pause)) if args.pause else None,
         port=args.port,
+        tls=_tls(args, isinstance(target, words.Host) and target.scheme == "modbus-tls"),
     )
+
+
+def _tls(args: argparse.Namespace, wanted: bool) -> dict[str, Any]:
+    """Return the options of TLS, its files as absolute paths, so that the site file may stand anywhere."""
+    from drivers.modbus.spec import ModbusLink
+
+    files = {key: value for key in ("ca", "certificate", "key_file") if (value := getattr(args, key))}
+    if (files or args.insecure) and not wanted:
+        raise ValueError("--ca, --certificate, --key-file and --insecure belong to TLS; write the target as tls://host")
+    for key, value in files.items():
+        if not Path(value).is_file():
+            raise ValueError(f"--{key.replace('_', '-')} {value}: there is no such file")
+    tls: dict[str, Any] = {key: str(Path(value).absolute()) for key, value in files.items()}
+    tls |= {"insecure": True} if args.insecure else {}
+    for _, problem in ModbusLink(**tls).problems():
+        raise ValueError(problem)
+    return tls
 
 
 def _tell(outcome: Outcome, args: argparse.Namespace) -> int:

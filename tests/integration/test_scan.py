@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import sys
 
 import pytest
@@ -18,7 +19,8 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from gateway.cli._scan_job import Outcome
 from gateway.cli._scan_network import opcua_server
 from gateway.config.check import check
-from tests.peers import modbus
+from tests.peers import modbus, modbus_pymodbus, modbus_tls
+from tests.peers.certificates import Authority
 from tests.peers.modbus_bus import Bus, unit
 from tests.peers.opcua import FOREIGN, opcua_peer
 
@@ -94,6 +96,70 @@ async def test_libmodbus_on_a_bus(tmp_path):
         code, _, err = await scan(port, "--write", str(target))
         assert code == 2
         assert "is not overwritten" in err
+
+
+# the slaves of pymodbus on a bus answer for units that they do not have, with exception 4: only the one is asked
+
+
+async def test_pymodbus_in_ascii_on_a_bus_where_nobody_speaks_rtu(tmp_path):
+    async with modbus.pty_pair() as (ours, theirs), modbus_pymodbus.ascii_serial(theirs, 7):
+        code, out, err = await scan(ours, "--units", "7", "--baud", "9600", "--parity", "N", "--pause", "0s", "--timeout", "300ms")
+    assert code == 0, err
+    assert "● unit 7 at 9600 8N1 ASCII: " in err
+    machine = next(iter(checked(out, tmp_path).machines.values()))
+    assert (machine.link.scheme, machine.link.address, machine.options.unit) == ("modbus-ascii", ours, 7)
+    assert (machine.link.options.baud, machine.link.options.parity, machine.link.options.data) == (9600, "N", 8)
+
+
+async def test_pymodbus_in_ascii_behind_a_serial_server(tmp_path):
+    async with modbus_pymodbus.ascii_tcp(7) as place:
+        code, out, err = await scan(f"modbus-ascii://{place}", "--units", "7", "--pause", "0s", "--json")
+    assert code == 0, err
+    assert json.loads(out)["places"][0]["units"][0]["first"] == {"at": "holding wire 0", "value": 0}
+    (machine,) = checked(json.loads(out)["yaml"], tmp_path).machines.values()
+    assert (machine.link.url, machine.options.unit) == (f"modbus-ascii://{place}", 7)
+
+
+async def test_pymodbus_in_datagrams(tmp_path):
+    async with modbus_pymodbus.udp(7) as place:
+        code, out, err = await scan(f"udp://{place}", "--units", "6,7", "--pause", "0s", "--timeout", "300ms")
+    assert "● unit 7: " in err
+    assert code == 0, err
+    assert f"modbus-udp://{place}" in {machine.link.url for machine in checked(out, tmp_path).machines.values()}
+
+
+async def test_nobody_takes_datagrams():
+    async with modbus_pymodbus.udp(7) as place:
+        pass
+    code, _, err = await scan(f"udp://{place}", "--units", "1:3", "--timeout", "50ms")
+    assert code == 3
+    assert "refuses the connection" in err
+
+
+async def test_datagrams_that_are_swallowed():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        code, _, err = await scan(f"udp://127.0.0.1:{deaf.getsockname()[1]}", "--units", "1", "--timeout", "20ms", "--pause", "0s")
+    assert code == 1
+    assert "nothing answers, and datagrams do not tell whether anybody is there" in err
+
+
+async def test_libmodbus_inside_tls(tmp_path):
+    authority = Authority(tmp_path)
+    ours, client = authority.issue("plc", hosts=("127.0.0.1",)), authority.issue("gateway")
+    files = ["--ca", authority.file, "--certificate", client.certificate, "--key-file", client.key]
+    async with modbus_tls.tls(ours, clients=authority.file) as place:
+        code, out, err = await scan(f"tls://{place}", *map(str, files), "--units", "1", "--pause", "0s")
+        assert code == 0, err
+        assert "LMB3" in err
+        (machine,) = checked(out, tmp_path).machines.values()
+        assert machine.link.url == f"modbus-tls://{place}"
+        assert (machine.link.options.ca, machine.link.options.key_file) == (str(authority.file), str(client.key))
+        code, _, err = await scan(f"tls://{place}", "--units", "1")
+        assert (code, "comes from an authority that is not known here" in err) == (3, True), err
+        code, _, err = await scan(f"tls://{place}", "--ca", str(authority.file), "--units", "1", "--pause", "0s")
+        assert code == 3, err
+        assert "wants a client certificate" in err
 
 
 async def test_the_identity_of_pymodbus_brings_the_profile(tmp_path):

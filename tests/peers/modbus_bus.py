@@ -21,6 +21,12 @@ def framed(unit: int, pdu: bytes) -> bytes:
     return body + struct.pack("<H", crc16(body))
 
 
+def coded(unit: int, pdu: bytes) -> bytes:
+    """Return an ASCII frame."""
+    body = bytes([unit]) + pdu
+    return b":%s%02X\r\n" % (body.hex().upper().encode(), -sum(body) & 0xFF)
+
+
 def unit(
     registers: dict[int, int] | None = None,
     objects: dict[int, str] | None = None,
@@ -70,10 +76,11 @@ def sunspec(models: list[tuple[int, int]], common: int = 66) -> dict[int, int]:
 
 
 class Bus:
-    """The bus; `heard` are all requests, `port` is what a scan opens."""
+    """The bus; `heard` are all requests that the units understood, `port` is what a scan opens. `in_ascii`: they speak ASCII."""
 
-    def __init__(self, units: dict[int, Answer] | None = None) -> None:
+    def __init__(self, units: dict[int, Answer] | None = None, in_ascii: bool = False) -> None:
         self.units = units or {}
+        self.in_ascii = in_ascii
         self.heard: list[tuple[int, bytes]] = []
         self.echo = False
         self.delay = 0.0
@@ -92,20 +99,28 @@ class Bus:
             self.say(data)
         self._buffer += data
         loop = asyncio.get_running_loop()
-        while frame := next(
-            (self._buffer[:n] for n in range(4, 9) if n <= len(self._buffer) and crc16(self._buffer[:n]) == 0), b""
-        ):
-            self._buffer = self._buffer[len(frame) :]
-            number, pdu = frame[0], frame[1:-2]
+        while body := self._line() if self.in_ascii else self._frame():
+            number, pdu = body[0], body[1:]
             self.heard.append((number, pdu))
             answer = self.units[number](pdu) if number in self.units else None
             if answer is not None:
-                loop.call_later(self.delay, self._say_if_open, self.spoil(framed(number, answer)))
+                frame = coded(number, answer) if self.in_ascii else framed(number, answer)
+                loop.call_later(self.delay, self._say_if_open, self.spoil(frame))
 
     def _frame(self) -> bytes:
-        """Return the request at the beginning of what has come; its length is where the checksum fits."""
+        """Take the request at the beginning of what has come; its length is where the checksum fits."""
         lengths = range(4, min(9, len(self._buffer) + 1))
-        return next((self._buffer[:n] for n in lengths if crc16(self._buffer[:n]) == 0), b"")
+        frame = next((self._buffer[:n] for n in lengths if crc16(self._buffer[:n]) == 0), b"")
+        self._buffer = self._buffer[len(frame) :]
+        return frame[:-2]
+
+    def _line(self) -> bytes:
+        """Take the next request in ASCII; whatever stands before its colon is nobody's."""
+        before, end, self._buffer = self._buffer.partition(b"\r\n")
+        if not end:
+            self._buffer = before
+            return b""
+        return bytes.fromhex(before.rpartition(b":")[2].decode())[:-1]
 
     def _say_if_open(self, data: bytes) -> None:
         if self._ours >= 0:

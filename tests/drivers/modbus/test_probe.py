@@ -8,29 +8,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.modbus.framing import ASCII, RTU
 from drivers.modbus.identify import read
-from drivers.modbus.probe import MbapProbe, RtuProbe, TooBusy, find_answer
+from drivers.modbus.probe import BusProbe, MbapProbe, TooBusy
 from drivers.modbus.wire import SerialWire, Settings
+from drivers.modbus.wire_network import connect
 from gateway.driver import LinkError
-from tests.peers.modbus_bus import Bus, framed, talking, unit
+from tests.drivers.modbus.tables import link
+from tests.peers.modbus_bus import Bus, coded, framed, talking, unit
 
 HOLDING = read(3, 0)
 IDENTIFY = bytes([43, 14, 1, 0])
 ONE = {0: 41}
+ASKED = [HOLDING, IDENTIFY, b"\x11", read(1, 0, 9)]
 
 
 @contextlib.asynccontextmanager
 async def probing(bus, timeout=0.08, pause=0.0):
     async with bus.on_pty():
-        probe = RtuProbe(SerialWire(bus.port), timeout, pause)
+        probe = BusProbe(SerialWire(bus.port), timeout, pause, ASCII if bus.in_ascii else RTU)
         try:
             yield probe
         finally:
             probe.close()
 
 
-async def test_an_answer_and_an_exception_and_silence():
-    bus = Bus({7: unit(ONE)})
+@pytest.mark.parametrize("in_ascii", [False, True], ids=["rtu", "ascii"])
+async def test_an_answer_and_an_exception_and_silence(in_ascii):
+    bus = Bus({7: unit(ONE)}, in_ascii)
     async with probing(bus) as probe:
         reply = await probe.ask(7, HOLDING)
         assert reply.alive
@@ -44,8 +49,9 @@ async def test_an_answer_and_an_exception_and_silence():
         assert (e.requests, e.answers, e.silent, e.damaged, e.foreign, e.unasked) == (3, 2, 1, 0, 0, 0)
 
 
-async def test_an_echo_is_taken_away_and_told():
-    bus = Bus({7: unit(ONE, objects={0: "A", 1: "B", 2: "C"})})
+@pytest.mark.parametrize("in_ascii", [False, True], ids=["rtu", "ascii"])
+async def test_an_echo_is_taken_away_and_told(in_ascii):
+    bus = Bus({7: unit(ONE, objects={0: "A", 1: "B", 2: "C"})}, in_ascii)
     bus.echo = True
     async with probing(bus) as probe:
         assert (await probe.ask(7, HOLDING)).data == b"\x02\x00\x29"
@@ -56,8 +62,9 @@ async def test_an_echo_is_taken_away_and_told():
         assert probe.evidence.foreign == 0
 
 
-async def test_a_late_answer_is_not_taken_for_the_next_one():
-    bus = Bus({7: unit({0: 1, 1: 2})})
+@pytest.mark.parametrize("in_ascii", [False, True], ids=["rtu", "ascii"])
+async def test_a_late_answer_is_not_taken_for_the_next_one(in_ascii):
+    bus = Bus({7: unit({0: 1, 1: 2})}, in_ascii)
     async with probing(bus, timeout=0.05) as probe:
         bus.delay = 0.12
         assert (await probe.ask(7, HOLDING)).pdu is None
@@ -66,8 +73,9 @@ async def test_a_late_answer_is_not_taken_for_the_next_one():
         assert (await probe.ask(7, read(3, 1))).data == b"\x02\x00\x02"
 
 
-async def test_a_late_answer_of_another_unit_tells_that_it_is_there():
-    bus = Bus({7: unit(ONE)})
+@pytest.mark.parametrize("in_ascii", [False, True], ids=["rtu", "ascii"])
+async def test_a_late_answer_of_another_unit_tells_that_it_is_there(in_ascii):
+    bus = Bus({7: unit(ONE)}, in_ascii)
     bus.delay = 0.09
     async with probing(bus, timeout=0.06) as probe:
         await probe.ask(7, HOLDING)
@@ -150,7 +158,7 @@ async def test_the_port_is_released_and_its_loss_is_told():
             SerialWire(bus.port)
         wire.close()
         wire.close()
-        again = RtuProbe(SerialWire(bus.port), 5.0, 0.0)
+        again = BusProbe(SerialWire(bus.port), 5.0, 0.0)
         task = asyncio.ensure_future(again.ask(1, HOLDING))
         await asyncio.sleep(0.05)
     with pytest.raises(LinkError, match="went away"):
@@ -160,6 +168,8 @@ async def test_the_port_is_released_and_its_loss_is_told():
 
 def test_settings_in_words():
     assert str(Settings(19200, "E")) == "19200 8E1"
+    assert str(Settings(9600, "E", data=7, framing="ascii")) == "9600 7E1 ASCII"
+    assert Settings(9600, "E", data=7, framing="ascii").byte_s == Settings(9600, "N").byte_s
     assert Settings(9600, "N").byte_s == pytest.approx(10 / 9600)
     assert Settings(9600, "E").byte_s == Settings(9600, "N", 2).byte_s == pytest.approx(11 / 9600)
 
@@ -167,17 +177,38 @@ def test_settings_in_words():
 @given(before=st.binary(max_size=20), cut=st.integers(0, 12), value=st.integers(0, 0xFFFF))
 def test_an_answer_is_found_wherever_it_begins_and_only_when_it_is_whole(before, cut, value):
     frame = framed(7, struct.pack(">BBH", 3, 2, value))
-    answer, _ = find_answer(before + frame, 7, HOLDING)
-    assert answer == frame[1:-2] or find_answer(before, 7, HOLDING)[0]
-    whole = find_answer(frame[: len(frame) - cut], 7, HOLDING)
+    answer, _ = RTU.answer(before + frame, 7, HOLDING)
+    assert answer == frame[1:-2] or RTU.answer(before, 7, HOLDING)[0]
+    whole = RTU.answer(frame[: len(frame) - cut], 7, HOLDING)
     assert (whole[0] is not None) == (cut == 0)
     if 0 < cut < len(frame):
         assert whole == (None, True)
 
 
-@given(st.binary(max_size=40), st.sampled_from([HOLDING, IDENTIFY, b"\x11", read(1, 0, 9)]))
-def test_any_bytes_are_taken(raw, pdu):
-    answer, _ = find_answer(raw, 7, pdu)
+@given(before=st.binary(max_size=20), cut=st.integers(0, 15), value=st.integers(0, 0xFFFF))
+def test_an_answer_in_ascii_is_found_wherever_it_begins_and_only_when_it_is_whole(before, cut, value):
+    frame = coded(7, struct.pack(">BBH", 3, 2, value))
+    assert ASCII.request(7, struct.pack(">BBH", 3, 2, value)) == frame
+    assert ASCII.answer(before + frame, 7, HOLDING)[0] == struct.pack(">BBH", 3, 2, value)
+    assert ASCII.answer(frame[: len(frame) - cut], 7, HOLDING) == ((frame_pdu(frame), False) if cut == 0 else (None, cut < 15))
+
+
+def frame_pdu(frame):
+    return bytes.fromhex(frame[1:-2].decode())[1:-1]
+
+
+@given(at=st.integers(0, 14), bit=st.integers(0, 7))
+def test_a_flipped_bit_in_ascii_is_no_answer_or_the_very_same(at, bit):
+    frame = coded(7, struct.pack(">BBH", 3, 2, 0x12AB))
+    spoiled = bytes(byte ^ (1 << bit if i == at else 0) for i, byte in enumerate(frame))
+    answer = ASCII.answer(spoiled, 7, HOLDING)[0]
+    assert answer in {None, frame_pdu(frame)}, "a capital letter and a small one are the same digit"
+
+
+@pytest.mark.parametrize("framing", [RTU, ASCII], ids=["rtu", "ascii"])
+@given(raw=st.binary(max_size=40) | st.text("0123456789ABCDEF:\r\n", max_size=40).map(str.encode), pdu=st.sampled_from(ASKED))
+def test_any_bytes_are_taken(framing, raw, pdu):
+    answer, _ = framing.answer(raw, 7, pdu)
     assert answer is None or answer[0] & 0x7F == pdu[0]
 
 
@@ -193,7 +224,8 @@ async def host(serve):
         await serve(reader, writer)
 
     server = await asyncio.start_server(served, "127.0.0.1", 0)
-    probe = MbapProbe("127.0.0.1", server.sockets[0].getsockname()[1], 0.08, 0.0)
+    place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    probe = MbapProbe(place, lambda: connect(link("modbus-tcp", place)), 0.08, 0.0)
     try:
         await probe.open()
         yield probe

@@ -31,14 +31,19 @@ NAMES = {0: "Schneider Electric", 1: "ATV320U07", 2: "V3.6"}
     [
         ("/dev/ttyUSB0", Serial("/dev/ttyUSB0")),
         ("ttyUSB0", Serial("/dev/ttyUSB0")),
-        ("modbus-rtu:///dev/rs485-a", Serial("/dev/rs485-a")),
+        ("modbus-rtu:///dev/rs485-a", Serial("/dev/rs485-a", ("rtu",))),
+        ("modbus-ascii:///dev/rs485-a", Serial("/dev/rs485-a", ("ascii",))),
         ("tcp://10.0.0.5", Host("10.0.0.5", 502, given=False)),
         ("modbus-tcp://10.0.0.5:1502", Host("10.0.0.5", 1502)),
         ("10.0.0.5", Host("10.0.0.5", 502, given=False)),
         ("127.0.0.1:15020", Host("127.0.0.1", 15020)),
         ("press.local", Host("press.local", 502, given=False)),
         ("tcp://[fd00::5]:1502", Host("fd00::5", 1502)),
-        ("modbus-rtu://10.0.0.9:4001", Host("10.0.0.9", 4001, rtu=True)),
+        ("modbus-rtu://10.0.0.9:4001", Host("10.0.0.9", 4001, "modbus-rtu")),
+        ("modbus-ascii://10.0.0.9:4001", Host("10.0.0.9", 4001, "modbus-ascii")),
+        ("tls://plc-1.example", Host("plc-1.example", 802, "modbus-tls", given=False)),
+        ("modbus-tls://10.0.0.5:8802", Host("10.0.0.5", 8802, "modbus-tls")),
+        ("udp://10.0.0.5", Host("10.0.0.5", 502, "modbus-udp", given=False)),
         ("10.0.0.8/30", Network(("10.0.0.9", "10.0.0.10"), "10.0.0.8/30")),
         ("10.0.0.9/30", Network(("10.0.0.9", "10.0.0.10"), "10.0.0.8/30")),
     ],
@@ -97,6 +102,8 @@ def test_units_bauds_and_parities():
         (["--timeout", "0s"], "--timeout must be between 5ms and 60s"),
         (["--port", "502"], "--port belongs to a host"),
         (["--write", __file__], "exists and is not overwritten"),
+        (["--parity", "7E1"], "7 data bits belong to ASCII; name the target modbus-ascii:///dev/"),
+        (["--ca", __file__], "belong to TLS; write the target as tls://host"),
     ],
 )
 def test_options_that_cannot_be_meant(arguments, words, capsys):
@@ -109,6 +116,19 @@ def test_serial_options_for_a_host(capsys):
     assert "belong to a serial port" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--ca", "/nowhere/ca.pem"], "--ca /nowhere/ca.pem: there is no such file"),
+        (["--key-file", __file__], "a client certificate needs both 'certificate' and 'key_file'"),
+        (["--insecure", "--ca", __file__], "with 'insecure: true' nothing is checked against 'ca'"),
+    ],
+)
+def test_options_of_tls_that_cannot_be_meant(arguments, words, capsys):
+    assert main(["scan", "tls://127.0.0.1:1", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
 # ── the site file ──
 
 BUS = Place(url="modbus-rtu:///dev/ttyUSB0", options=(("baud", "19200"), ("parity", "E"), ("echo", "true")), shared=True)
@@ -116,6 +136,8 @@ ITEMS = [
     Item(place=BUS, name="pm-7", unit=7, comment="Acme PM-7 # \n evil: {", point="holding wire 0", value=41),
     Item(place=BUS, name="pm-7", unit=8, profile="schneider/atv320"),
     Item(place=Place(url="modbus-tcp://10.0.0.5:502"), name="unit-1", unit=1, comment="x" * 200),
+    Item(place=Place(url="modbus-tls://plc-1.example:802", options=(("ca", "/plant a/ca.pem"),)), name="plc", unit=1),
+    Item(place=Place(url="modbus-udp://10.0.0.5:502"), name="udp", unit=1),
     Item(place=Place(url="opc.tcp://10.0.0.9:4840"), name="opcua"),
 ]
 
@@ -126,7 +148,8 @@ def test_the_site_file_passes_the_check(tmp_path):
     checked = check(path)
     assert [problem.message for problem in checked.problems if problem.level == "error"] == []
     machines = checked.config.machines
-    assert list(machines) == ["pm-7", "pm-7-2", "unit-1"]
+    assert list(machines) == ["pm-7", "pm-7-2", "unit-1", "plc", "udp"]
+    assert machines["plc"].link.options.ca == "/plant a/ca.pem"
     assert machines["pm-7"].link is not None
     assert machines["pm-7"].link == machines["pm-7-2"].link
     options = machines["pm-7"].link.options
@@ -137,7 +160,7 @@ def test_the_site_file_passes_the_check(tmp_path):
 
 
 def test_an_opc_ua_server_is_proposed_and_left_to_its_owner(tmp_path):
-    text = site_yaml(ITEMS[3:])
+    text = site_yaml(ITEMS[-1:])
     assert "  # - name: opcua\n" in text
     assert '  #   connect: "opc.tcp://10.0.0.9:4840"\n' in text
     path = tmp_path / "site.yaml"

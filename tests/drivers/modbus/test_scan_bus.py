@@ -6,49 +6,29 @@ import struct
 
 import pytest
 
-from drivers.modbus.probe import MbapProbe, RtuProbe
-from drivers.modbus.scan import ASK_FROM, BUS_UNITS, HOST_UNITS, BusSweep, HostSweep, Report, candidates
-from drivers.modbus.wire import SerialWire, Settings, SocketWire
+from drivers.modbus.probe import BusProbe
+from drivers.modbus.scan import ASK_FROM, Report
+from drivers.modbus.scan_bus import BAUDS, FORMATS, BusSweep, candidates
+from drivers.modbus.scan_bus import UNITS as BUS_UNITS
+from drivers.modbus.wire import SerialWire, Settings
+from drivers.modbus.wire_network import SocketWire
 from gateway.driver import LinkError
+from tests.drivers.modbus.observer import Watcher
 from tests.peers import modbus_evil
-from tests.peers.modbus_bus import Bus, framed, talking, unit
+from tests.peers.modbus_bus import Bus, coded, framed, talking, unit
 from tests.waiting import until
 
 NAMES = {0: "Acme", 1: "PM-7", 2: "V2.1"}
 LISTEN_S = 0.05
 N_ONLY = candidates([9600, 19200], ["N"])
-
-
-class Watcher:
-    """An observer that keeps what it hears; `answer` is what its user says."""
-
-    def __init__(self, answer=True):
-        self.answer = answer
-        self.confirmed = []
-        self.asked = []
-        self.units = []
-        self.left = None
-
-    def planned(self, requests):
-        assert requests >= 0
-        self.left = requests
-
-    def asking(self, where):
-        self.asked.append(where)
-
-    def found(self, found):
-        self.units.append(found.unit)
-
-    async def confirm(self, requests, seconds):
-        self.confirmed.append(requests)
-        return self.answer
+DEFAULTS = (BAUDS, FORMATS)
 
 
 async def scanned(bus, *, settings=N_ONLY, units=range(1, 6), timeout=0.03, watcher=None, report=None):
     report = report or Report()
     watcher = watcher or Watcher()
     async with bus.on_pty():
-        probe = RtuProbe(SerialWire(bus.port), timeout, 0.0)
+        probe = BusProbe(SerialWire(bus.port), timeout, 0.0)
         try:
             await BusSweep(probe, settings, units and list(units), watcher, report, LISTEN_S).run()
         finally:
@@ -66,7 +46,6 @@ def test_the_order_of_likelihood():
 
 def test_every_unit_is_asked_once():
     assert sorted(BUS_UNITS) == list(range(1, 248))
-    assert sorted(HOST_UNITS) == [*range(248), 255]
 
 
 async def test_units_of_all_kinds_are_found_and_named():
@@ -158,7 +137,7 @@ async def test_another_master_is_heard_before_a_word_is_said():
     bus = Bus({1: unit()})
     report = Report()
     async with bus.on_pty():
-        probe = RtuProbe(SerialWire(bus.port), 0.03, 0.0)
+        probe = BusProbe(SerialWire(bus.port), 0.03, 0.0)
         async with talking(bus, framed(4, struct.pack(">BHH", 3, 0, 2))):
             await BusSweep(probe, N_ONLY, [1], Watcher(), report, 0.1).run()
         probe.close()
@@ -172,7 +151,7 @@ async def test_noise_is_heard_before_a_word_is_said():
     bus = Bus()
     report = Report()
     async with bus.on_pty():
-        probe = RtuProbe(SerialWire(bus.port), 0.03, 0.0)
+        probe = BusProbe(SerialWire(bus.port), 0.03, 0.0)
         async with talking(bus, b"\x55\xaa\x99"):
             await BusSweep(probe, N_ONLY, [1], Watcher(), report, 0.1).run()
         probe.close()
@@ -185,7 +164,7 @@ async def test_another_master_that_begins_later_ends_the_scan():
     bus = Bus({1: unit()})
     report = Report()
     async with bus.on_pty():
-        probe = RtuProbe(SerialWire(bus.port), 0.1, 0.0)
+        probe = BusProbe(SerialWire(bus.port), 0.1, 0.0)
         sweep = asyncio.create_task(BusSweep(probe, N_ONLY, range(1, 200), Watcher(), report, LISTEN_S).run())
         await until(lambda: report.found)
         async with talking(bus, framed(4, struct.pack(">BHH", 3, 0, 2)), every=0.15):
@@ -194,6 +173,54 @@ async def test_another_master_that_begins_later_ends_the_scan():
     assert "somebody else" in report.stopped
     assert "another_master" in [verdict.code for verdict in report.verdicts]
     assert [found.unit for found in report.found] == [1]
+
+
+def everything(bauds, formats):
+    return [settings for framing in ("rtu", "ascii") for settings in candidates(bauds, formats, framing)]
+
+
+def test_ascii_in_the_order_of_likelihood():
+    ranked = [str(s) for s in candidates(framing="ascii")]
+    assert ranked[:4] == ["9600 7E1 ASCII", "9600 8N1 ASCII", "19200 7E1 ASCII", "19200 8N1 ASCII"]
+    assert len(ranked) == len(set(ranked)) == 40
+    assert {one.rpartition(" ")[0].split(" ")[1] for one in ranked} == {"7E1", "8N1", "7O1", "7N2", "8E1"}
+
+
+async def test_ascii_is_tried_when_nobody_speaks_rtu():
+    bus = Bus({3: unit({0: 41}, NAMES), 4: unit()}, in_ascii=True)
+    report, _ = await scanned(bus, settings=everything([9600], ["N"]))
+    assert [(found.unit, str(found.settings)) for found in report.found] == [(3, "9600 8N1 ASCII"), (4, "9600 8N1 ASCII")]
+    assert (report.found[0].identity.words, report.found[0].at, report.found[0].value) == ("Acme PM-7 V2.1", "holding wire 0", 41)
+    assert report.verdicts == []
+
+
+async def test_ascii_is_not_spoken_where_rtu_is_answered():
+    _, watcher = await scanned(Bus({3: unit({0: 41})}), settings=everything([9600], ["N"]))
+    assert not any("ASCII" in where for where in watcher.asked)
+
+
+async def test_ascii_costs_an_empty_line_few_requests():
+    report, watcher = await scanned(Bus(), settings=everything([9600, 19200], ["N"]), units=[1, 2], timeout=0.001)
+    assert sum("ASCII" in where for where in watcher.asked) == 4, "one request for each unit and speed"
+    assert [verdict.code for verdict in report.verdicts] == ["silent"]
+
+
+def test_a_scan_with_ascii_asks_nobody_before_the_unlikely_units():
+    sweep = BusSweep(BusProbe.__new__(BusProbe), everything(*DEFAULTS), None, Watcher(), Report())
+    sizes = [len(settings) * len(units) * len(requests) for settings, units, requests in sweep._rounds()]
+    assert sum(sizes[:3]) <= ASK_FROM < sizes[3]
+
+
+async def test_another_master_in_ascii_is_heard_before_a_word_is_said():
+    bus = Bus()
+    async with bus.on_pty(), talking(bus, coded(7, struct.pack(">BHH", 3, 0, 4))):
+        probe = BusProbe(SerialWire(bus.port), 0.03, 0.0)
+        report = Report()
+        await BusSweep(probe, N_ONLY, [1, 2], Watcher(), report, LISTEN_S).run()
+        probe.close()
+    assert report.refused
+    assert "it asks unit 7 with function 3 at 9600 baud in ASCII" in report.verdicts[0].sentence
+    assert bus.heard == []
 
 
 async def test_a_slow_unit_is_given_more_time():
@@ -224,7 +251,7 @@ async def test_what_was_found_stays_when_the_scan_is_cancelled():
     bus = Bus({1: unit({0: 3}, NAMES)})
     report = Report()
     async with bus.on_pty():
-        probe = RtuProbe(SerialWire(bus.port), 0.05, 0.0)
+        probe = BusProbe(SerialWire(bus.port), 0.05, 0.0)
         task = asyncio.create_task(BusSweep(probe, N_ONLY, None, Watcher(), report, LISTEN_S).run())
         await until(lambda: report.requests >= 10)
         task.cancel()
@@ -239,7 +266,7 @@ async def test_a_port_that_goes_away():
     bus = Bus({1: unit()})
     report = Report()
     async with bus.on_pty():
-        probe = RtuProbe(SerialWire(bus.port), 0.05, 0.0)
+        probe = BusProbe(SerialWire(bus.port), 0.05, 0.0)
         task = asyncio.create_task(BusSweep(probe, N_ONLY, None, Watcher(), report, LISTEN_S).run())
         await until(lambda: report.found)
     with pytest.raises(LinkError, match="went away"):
@@ -248,114 +275,13 @@ async def test_a_port_that_goes_away():
     assert [found.unit for found in report.found] == [1]
 
 
-# ── behind a host ──
-
-
-@contextlib.asynccontextmanager
-async def host(answers):
-    """Run a Modbus TCP server; `answers(unit, pdu)` returns the answer, None for silence, False to close the connection."""
-    serving = set()
-
-    async def serve(reader, writer):
-        serving.add(asyncio.current_task())
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while head := await reader.readexactly(7):
-                tid, _, length, number = struct.unpack(">HHHB", head)
-                answer = answers(number, await reader.readexactly(length - 1))
-                if answer is False:
-                    break
-                if answer is not None:
-                    writer.write(struct.pack(">HHHB", tid, 0, len(answer) + 1, number) + answer)
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        await asyncio.wait(serving, timeout=5)
-
-
-async def host_scanned(answers, units=None, timeout=0.02):
-    report, watcher = Report(), Watcher()
-    async with host(answers) as port:
-        probe = MbapProbe("127.0.0.1", port, timeout, 0.0)
-        try:
-            await probe.open()
-            await HostSweep(probe, units, watcher, report).run()
-        finally:
-            probe.close()
-    return report, watcher
-
-
-def behind_gateway(**units):
-    """Answer for these units only, and like a gateway for the others."""
-    known = {int(name[1:]): answer for name, answer in units.items()}
-    return lambda number, pdu: known[number](pdu) if number in known else bytes([pdu[0] | 0x80, 11])
-
-
-async def test_units_behind_a_gateway():
-    report, watcher = await host_scanned(behind_gateway(u1=unit({0: 1}), u7=unit(objects=NAMES), u200=unit()))
-    assert [found.unit for found in report.found] == watcher.units == [1, 7, 200]
-    assert report.verdicts == []
-    assert report.notes == []
-    assert len([where for where in watcher.asked if where.endswith("unit 255")]) == 1
-
-
-async def test_a_gateway_with_nobody_behind_it():
-    report, _ = await host_scanned(behind_gateway(), units=[1, 2, 3])
-    assert [verdict.code for verdict in report.verdicts] == ["no_target"]
-
-
-async def test_a_device_that_does_not_look_at_the_number():
-    answer = unit({0: 1}, NAMES)
-    report, _ = await host_scanned(lambda number, pdu: answer(pdu))
-    assert [found.unit for found in report.found] == [1]
-    assert "answers under every unit number" in report.notes[0]
-    assert report.requests < 12
-    report, _ = await host_scanned(lambda number, pdu: answer(pdu), units=[4, 5])
-    assert [found.unit for found in report.found] == [4, 5]  # who names units gets them
-
-
-async def test_a_device_that_closes_the_connection_instead_of_refusing():
-    answer = unit({0: 1}, silent=frozenset({43, 17}))
-    report, _ = await host_scanned(lambda number, pdu: (answer(pdu) or False) if number == 1 else None, units=[1, 2])
-    assert [found.unit for found in report.found] == [1]
-
-
-async def test_a_device_that_closes_the_connection_for_every_other_unit():
-    answer = unit({0: 1}, NAMES)
-    report, watcher = await host_scanned(lambda number, pdu: answer(pdu) if number == 1 else False)
-    assert [found.identity.vendor for found in report.found] == ["Acme"]
-    assert "again and again" in report.stopped
-    assert 10 < len(watcher.asked) < 30
-
-
-async def test_a_device_that_closes_the_connection_now_and_then_is_scanned_to_the_end():
-    answer = unit({0: 1}, NAMES)
-    report, _ = await host_scanned(lambda number, pdu: answer(pdu) if number % 2 else False, units=list(range(1, 31)))
-    assert [found.unit for found in report.found] == list(range(1, 31, 2))
-    assert not report.stopped
-
-
-async def test_a_device_that_always_closes_the_connection():
-    with pytest.raises(LinkError, match="closed the connection"):
-        await host_scanned(lambda number, pdu: False)
-
-
-async def test_a_host_that_never_answers():
-    report, _ = await host_scanned(lambda number, pdu: None, units=[1, 2])
-    assert [verdict.code for verdict in report.verdicts] == ["silent"]
-    assert "takes the connection, but nothing answers" in report.verdicts[0].sentence
-
-
 async def test_a_bus_behind_a_serial_server():
     slave = modbus_evil.Slave(modbus_evil.honest, unit=3)
     async with modbus_evil.on_tcp(slave) as place:
         name, port = place.split(":")
         wire = SocketWire(place)
         await wire.open(name, int(port), 3.0)
-        probe, report = RtuProbe(wire, 0.05, 0.0), Report()
+        probe, report = BusProbe(wire, 0.05, 0.0), Report()
         await BusSweep(probe, (), [2, 3], Watcher(), report, LISTEN_S).run()
         probe.close()
     assert [(found.unit, found.settings, found.value) for found in report.found] == [(3, None, 0)]
