@@ -4,6 +4,7 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 export PYTHON
 VENV := .venv
+THINGSBOARD := .venv-thingsboard
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 GATEWAY := $(VENV)/bin/gateway
@@ -12,11 +13,11 @@ KERNELS := $(wildcard cython_ext/*.pyx cython_ext/*.pxd cython_ext/*.h cython_ex
 EXTRA = $(PY) -c 'import sys, tomllib; \
   print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")'
 
-.PHONY: help setup demo test check bench campaign clean distclean
+.PHONY: help setup demo test check bench bench-thingsboard campaign clean distclean
 .DELETE_ON_ERROR:
 
 help: ## list the verbs
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r verb what; do printf '%-16s %s\n' "$$verb" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r verb what; do printf '%-24s %s\n' "$$verb" "$$what"; done
 
 setup: $(VENV)/.setup ## make .venv/bin/gateway (with the demo's broker) from this folder
 
@@ -42,6 +43,10 @@ bench: $(VENV)/.setup $(VENV)/.test $(VENV)/.bench ## measure, beside the known 
 	@sh .ci/packages gcc=gcc /usr/include/fftw3.h=libfftw3-dev /usr/include/modbus/modbus.h=libmodbus-dev mosquitto=mosquitto
 	$(PY) -m tests.bench.run --write docs/benchmarks.md
 
+bench-thingsboard: $(VENV)/.setup $(VENV)/.test $(THINGSBOARD)/.ready ## measure beside the ThingsBoard gateway, in an environment of its own
+	@sh .ci/packages gcc=gcc /usr/include/modbus/modbus.h=libmodbus-dev mosquitto=mosquitto
+	$(PY) -m tests.bench.run --write docs/benchmarks.md thingsboard
+
 campaign: $(VENV)/.setup $(VENV)/.test $(VENV)/.campaign ## the long runs against each promise, written to docs/campaigns.md
 	$(PY) -m tests.campaign.run --write docs/campaigns.md
 	$(PY) -m pytest -m campaign --timeout=7200
@@ -51,7 +56,7 @@ clean: ## remove what was built; the virtual environment stays
 	find gateway drivers cython_ext tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove the virtual environment, too
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(THINGSBOARD)
 
 $(PY):
 	@python=$$(sh .ci/find-python) || exit 1; \
@@ -62,6 +67,12 @@ $(VENV)/.setup: pyproject.toml $(KERNELS) | $(PY)
 	@sh .ci/find-python >/dev/null
 	@echo "installing the gateway and compiling its kernels; the first time takes a minute"
 	@$(PIP) install --editable '.[demo]'
+	@touch $@
+
+$(THINGSBOARD)/.ready: tests/peers/thingsboard.txt | $(PY)
+	@echo "making $(THINGSBOARD) with the ThingsBoard gateway"
+	@$(PY) -m venv $(THINGSBOARD)
+	@$(THINGSBOARD)/bin/python -m pip --disable-pip-version-check --quiet install --requirement tests/peers/thingsboard.txt
 	@touch $@
 
 $(VENV)/.campaign: pyproject.toml | $(PY)

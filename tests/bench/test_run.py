@@ -50,6 +50,19 @@ def test_a_benchmark_that_fails_or_hangs_is_told_and_leaves_nothing_running(monk
     assert started[0].poll() == -9
 
 
+def test_what_is_optional_runs_only_when_it_is_asked_for(monkeypatch, capsys):
+    ran = []
+    monkeypatch.setattr(run, "measure", lambda name, _: ran.append(name) or ROWS[:2])
+    monkeypatch.setattr(sys, "argv", ["run"])
+    assert run.main() == 0
+    assert "modbus" in ran
+    assert not run.OPTIONAL & set(ran)
+    ran.clear()
+    monkeypatch.setattr(sys, "argv", ["run", "thingsboard"])
+    assert run.main() == 0
+    assert ran == ["thingsboard"]
+
+
 def test_an_unknown_benchmark_lists_the_known_ones(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["run", "kernel"])
     with pytest.raises(SystemExit):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -29,15 +30,31 @@ def compiled(name: str) -> Path:
     return target
 
 
+class Devices:
+    """The running devices; each has a port of its own."""
+
+    def __init__(self, process: subprocess.Popen[str], ports: list[int]) -> None:
+        self.ports = ports
+        self._process = process
+
+    def served(self) -> int:
+        """Return how many requests all of them have answered so far."""
+        assert self._process.stdout is not None
+        self._process.send_signal(signal.SIGUSR1)
+        word, count = self._process.stdout.readline().split()
+        assert word == "served"
+        return int(count)
+
+
 @contextlib.contextmanager
-def load(devices: int, registers: int, percent: int = 5) -> Iterator[list[int]]:
-    """Run devices of `registers` holding registers each, `percent` of which change every second; yields their ports."""
+def load(devices: int, registers: int, percent: int = 5) -> Iterator[Devices]:
+    """Run devices of `registers` holding registers each, `percent` of which change every second."""
     command = [str(compiled("modbus_load")), str(devices), str(registers), str(percent)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             word, *ports = process.stdout.readline().split()
             assert (word, len(ports)) == ("ready", devices), "modbus_load did not start"
-            yield [int(port) for port in ports]
+            yield Devices(process, [int(port) for port in ports])
         finally:
             process.kill()
