@@ -59,7 +59,7 @@ class Screen:
         head = f"{machine.name}  {machine.link.url}   read {self._rounds}, {time.monotonic() - self._begun:.0f} s; Ctrl-C ends it"
         lines = [wrapped(head, size.columns)]
         if self._frames:
-            lines += show.dump(attempt.frames, self._begun)
+            lines += show.dump(attempt.frames, self._begun, size.columns)
         if attempt.error or attempt.wave:
             lines += show.report(attempt, size.columns)
         else:

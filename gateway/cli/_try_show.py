@@ -1,4 +1,4 @@
-"""What `gateway try` prints: a table for 80 columns, frames as hexdump, a live table with min, max and changes."""
+"""What `gateway try` prints: a table, on a phone a list, frames as hexdump, a live table with min, max and changes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ _GAP: Final = "  "
 _LEAST: Final = {"point": 10, "raw": 9, "value": 9, "address": 13}
 _GIVES_WAY: Final = ("raw", "point", "node", "address", "min", "max", "value")
 _BYTES_A_LINE: Final = 16
+_NARROW: Final = 72
+"""A table needs that many columns; on fewer, as on a phone, each point has lines of its own."""
+
+_TINY: Final = 1e-9
+_HUGE: Final = 1e12
+"""What no machine measures: a float beyond them has its bytes in another order."""
 
 
 class Column(Struct):
@@ -33,7 +39,9 @@ class Column(Struct):
 
 
 def table(rows: list[Row], width: int) -> list[str]:
-    """Return the rows of one read as lines no longer than `width` (80 at least); below a bad point stands what to do."""
+    """Return the rows of one read as lines no longer than `width` (40 at least); below a bad point stands what to do."""
+    if width < _NARROW:
+        return [line for row in rows for line in _listed(row, width)]
     modbus = any(row.wire for row in rows)
     columns = [Column("point", [row.point for row in rows], least=_LEAST["point"])]
     columns.append(Column("address" if modbus else "node", [row.manual for row in rows], least=_LEAST["address"]))
@@ -78,22 +86,26 @@ def live_table(rows: list[Row], tallies: dict[str, Tally], width: int) -> list[s
         Column("changes", [str(tally.changes) for tally in known], right=True),
         Column("verdict", [row.quality for row in rows]),
     ]
-    if sum(column.width + len(_GAP) for column in columns) > max(80, width):
-        del columns[1]  # the address stands in the table of a single read, too
+    for head in ("address", "verdict", "changes", "min", "max"):  # an address stands in the table of a single read, too
+        if sum(column.width + len(_GAP) for column in columns) > width:
+            columns = [column for column in columns if column.head != head]
     return _lines(columns, rows, width)
 
 
 def dump(frames: list[Seen], begun_s: float, width: int = 80) -> list[str]:
     """Return frames as a hexdump: time in ms, direction, meaning, and below it the bytes."""
     lines = []
+    indent = 18 if width >= _NARROW else 6
+    bytes_a_line = _BYTES_A_LINE if width >= _NARROW else 8
     for frame in frames:
         arrow = "Tx →" if frame.direction == "tx" else "Rx ←"
         took = f" after {frame.took_s * 1e3:.1f} ms" if frame.took_s is not None else ""
         head = f"{(frame.at_s - begun_s) * 1e3:9.1f} ms  {arrow}  {frame.words}{took}"
-        lines += _broken(head, width, 18)
-        lines += [f"{'':18}{frame.raw[i : i + _BYTES_A_LINE].hex(' ').upper()}" for i in range(0, len(frame.raw), _BYTES_A_LINE)]
+        lines += _broken(head, width, indent)
+        pieces = [frame.raw[i : i + bytes_a_line] for i in range(0, len(frame.raw), bytes_a_line)]
+        lines += [f"{'':{indent}}{piece.hex(' ').upper()}" for piece in pieces]
         if frame.hint:
-            lines += _broken(f"{'':18}→ {frame.hint}", width, 20)
+            lines += _broken(f"{'':{indent}}→ {frame.hint}", width, indent + 2)
     return lines
 
 
@@ -122,10 +134,20 @@ def report(attempt: Attempt, width: int) -> list[str]:
         lines += [f"  min {wave.low:.5g}{unit}   max {wave.high:.5g}{unit}   RMS {wave.rms:.5g}{unit}", ""]
     told = [row.point for row in attempt.rows if row.reason]
     fresh = [warning for warning in attempt.warnings if not any(point in warning.split() for point in told)]
-    lines += [wrapped(f"! {sentence}", width) for sentence in [*attempt.line, *fresh]]
+    lines += [wrapped(f"! {sentence}", width) for sentence in [*attempt.line, *fresh, *_doubts(attempt.rows)]]
     if not attempt.error:
         lines.append(summary(attempt))
     return lines
+
+
+def _doubts(rows: list[Row]) -> list[str]:
+    """Say of floats that no machine measures what is wrong with them."""
+    odd = [row for row in rows if isinstance(row.value, float) and row.value and not _TINY < abs(row.value) < _HUGE]
+    if not odd:
+        return []
+    names, plural = ", ".join(row.point for row in odd), "" if len(odd) == 1 else "s"
+    cure = f'the wizard finds out with what the display says: --at "{odd[0].manual}" --shows 41.9'
+    return [f"{names}: hardly measured value{plural}, so byte order or type is wrong; {cure}"]
 
 
 def as_json(attempt: Attempt) -> dict[str, Any]:
@@ -185,21 +207,38 @@ def _ms(ms: float | None) -> str:
 
 
 def _broken(line: str, width: int, indent: int) -> list[str]:
-    return textwrap.wrap(line, max(80, width), subsequent_indent=" " * indent, break_on_hyphens=False, drop_whitespace=True)
+    return textwrap.wrap(line, max(40, width), subsequent_indent=" " * indent, break_on_hyphens=False, drop_whitespace=True)
 
 
 def _lines(columns: list[Column], rows: list[Row], width: int) -> list[str]:
-    widths = _fitted(columns, max(80, width) - 2)
+    widths = _fitted(columns, width - 2)
     if any(cut < column.width for cut, column in zip(widths, columns, strict=True) if column.head != "raw"):
         columns = [column for column in columns if column.head != "verdict"]  # the mark says the same
-        widths = _fitted(columns, max(80, width) - 2)
+        widths = _fitted(columns, width - 2)
     lines = ["  " + _line([column.head for column in columns], columns, widths)]
     for i, row in enumerate(rows):
-        mark = {"good": "●", "uncertain": "!"}.get(row.quality, "✗")
-        lines.append(f"{mark} " + _line([column.cells[i] for column in columns], columns, widths))
-        if row.reason:
-            lines.append(wrapped(f"    {row.reason}" + (f" → {row.hint}" if row.hint else ""), max(80, width)))
+        lines.append(f"{_mark(row)} " + _line([column.cells[i] for column in columns], columns, widths))
+        lines += _why(row, width)
     return lines
+
+
+def _listed(row: Row, width: int) -> list[str]:
+    """Return one point on two lines or more: name and value, below it where it stands."""
+    width = max(40, width)
+    value = shown(row.value, row.unit) if row.quality != "bad" else "bad"
+    head = f"{_mark(row)} {row.point} {value:>{max(0, width - 3 - len(row.point))}}"
+    wire = f" (wire {row.wire})" if row.wire else ""
+    where = "  ".join(filter(None, [f"{row.manual}{wire}", row.raw, f"{_ms(row.ms)} ms" if row.ms is not None else ""]))
+    lines = [head] if len(head) <= width else textwrap.wrap(head, width, subsequent_indent="    ")
+    return [*lines, *textwrap.wrap(f"    {where}", width, subsequent_indent="      "), *_why(row, width)]
+
+
+def _mark(row: Row) -> str:
+    return {"good": "●", "uncertain": "!"}.get(row.quality, "✗")
+
+
+def _why(row: Row, width: int) -> list[str]:
+    return [wrapped(f"    {row.reason}" + (f" → {row.hint}" if row.hint else ""), width)] if row.reason else []
 
 
 def _fitted(columns: list[Column], width: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -58,20 +59,29 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"connections": [_plain(load, args.machine) for load in found]}, ensure_ascii=False))
     else:
-        print("\n\n".join(render(load, args.machine) for load in found) or "no driver here plans requests: nothing is polled")
+        width = shutil.get_terminal_size().columns
+        print(
+            "\n\n".join(render(load, args.machine, width) for load in found) or "no driver here plans requests: nothing is polled"
+        )
     return 1 if any(load.overrun for load in found) else 0
 
 
-def render(load: Load, machine: str | None = None) -> str:
+def render(load: Load, machine: str | None = None, width: int = 80) -> str:
     """Return the tables of a connection and its total."""
+    from gateway.cli.status import wrapped
+
     out: list[str] = []
     for group in load.groups:
         if machine is None or group.machine == machine:
-            out += [_title(group), *_table(HEAD, map(_cells, group.requests)), ""]
-    total = f"{load.link.url}: {load.requests_per_s:.3g} requests/s, {_size(load.bytes_per_s)}/s, busy {load.share:.1%} of the time"
-    out.append(f"{'✗' if load.overrun else '●'} {total}")
+            table = _table(HEAD, map(_cells, group.requests))
+            if max(map(len, table)) > width:  # on a phone each request has lines of its own
+                table = [wrapped("  " + _told(_cells(request)), width) for request in group.requests]
+            out += [wrapped(_title(group), width), *table, ""]
+    rate = f"{load.requests_per_s:.3g} request{'' if load.requests_per_s == 1 else 's'}/s"
+    total = f"{load.link.url}: {rate}, {_size(load.bytes_per_s)}/s, busy {load.share:.1%} of the time"
+    out.append(wrapped(f"{'✗' if load.overrun else '●'} {total}", width))
     if load.overrun:
-        out.append(f"  {load.overrun}")
+        out.append(wrapped(f"  {load.overrun}", width))
     return "\n".join(out)
 
 
@@ -87,6 +97,12 @@ def _title(group: Group) -> str:
 def _cells(request: Any) -> tuple[str, ...]:
     spent = f"{request.seconds * 1e3:.1f}"
     return request.what, request.place, request.wire, str(request.count), str(len(request.points)), str(request.bytes), spent
+
+
+def _told(cells: Sequence[str]) -> str:
+    """Return one request as a sentence."""
+    what, manual, wire, count, points, size, spent = cells
+    return f"{what} {manual} (wire {wire}): {count} for {points} point{'' if points == '1' else 's'}, {size} bytes, {spent} ms"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

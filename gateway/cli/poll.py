@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _poll(plan: Wanted, args: argparse.Namespace) -> int:
     from gateway.cli._try_read import Session
+    from gateway.cli.status import wrapped
 
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -69,7 +70,7 @@ async def _poll(plan: Wanted, args: argparse.Namespace) -> int:
     tables = [Session(machine).table for machine in plan.machines]
     codes: list[int] = []
     if not (args.json or args.quiet):
-        print(_head(plan))
+        print(wrapped(_head(plan), shutil.get_terminal_size().columns))
     due = loop.time()
     try:
         while not stop.is_set():
@@ -121,19 +122,21 @@ def _print(plan: Wanted, unit: int, attempt: Attempt, args: argparse.Namespace) 
         return
     lines = [f"-- Polling slave {unit}..."]
     if args.frames:
-        lines += show.dump(attempt.frames, attempt.frames[0].at_s if attempt.frames else 0.0)
+        lines += show.dump(attempt.frames, attempt.frames[0].at_s if attempt.frames else 0.0, width)
     if attempt.error:
         lines += [wrapped(f"✗ {attempt.error}", width)]
         lines += [wrapped(f"  → {attempt.hint}", width)] if attempt.hint else []
-    lines += [_line(plan, i, row) for i, row in enumerate(attempt.rows)]
+    lines += [_line(plan, i, row, narrow=width < 64) for i, row in enumerate(attempt.rows)]
     if told := next((row for row in attempt.rows if row.hint), None):
         lines.append(wrapped(f"  → {told.reason}; {_reference_number(plan) or told.hint}", width))
     print("\n".join(lines), flush=True)
 
 
-def _line(plan: Wanted, i: int, row: Row) -> str:
-    """Return `[17]: <tab> 16` as mbpoll does, and behind it the address in both countings."""
+def _line(plan: Wanted, i: int, row: Row, *, narrow: bool) -> str:
+    """Return `[17]: <tab> 16` as mbpoll does, and behind it, or below, the address in both countings."""
     number = plan.first + i * plan.step
+    if narrow:
+        return f"[{number}]: \t{_value(plan.form, row)}\n    {row.manual} (wire {row.wire})"
     return f"[{number}]: \t{_value(plan.form, row):<16} {row.manual} (wire {row.wire})"
 
 

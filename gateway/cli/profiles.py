@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 SUMMARY = "list, search and show the devices that are known as data, ready for 'profile:' in a machine"
 
+_NARROW = 72
+"""A table needs that many columns; on fewer, as on a phone, each profile has lines of its own."""
+
 TESTED = {
     "untested": "not tested yet",
     "image": "against a register image made from the source, not against a device",
@@ -109,6 +112,8 @@ def _nothing(words: Sequence[str], known: Iterable[Known]) -> str:
 
 
 def _table(known: Sequence[Known], width: int) -> list[str]:
+    if width < _NARROW:
+        return [line for one in known for line in (one.name, *_told(one, width))]
     names = max(len(one.name) for one in known)
     room = max(width - names - len("  ") - len("  points  tested  "), 12)
     lines = [f"{'profile':<{names}}  {'device':<{room}}  points  tested"]
@@ -118,6 +123,12 @@ def _table(known: Sequence[Known], width: int) -> list[str]:
         tested = one.spec.verified if one.spec else "no"
         lines.append(f"{one.name:<{names}}  {short:<{room}}  {len(one.points):>6}  {tested}")
     return lines
+
+
+def _told(one: Known, width: int) -> list[str]:
+    what = one.spec.name if one.spec else "broken"
+    tested = f"    {len(one.points)} points, tested: {one.spec.verified if one.spec else 'no'}"
+    return [*textwrap.wrap(what, width, initial_indent="    ", subsequent_indent="    "), tested]
 
 
 def _page(one: Known, width: int) -> list[str]:
@@ -135,7 +146,10 @@ def _page(one: Known, width: int) -> list[str]:
     rows += [(name, *_place(point), _type(point), _unit(point)) for name, point in one.points.items()]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines.append("")
-    lines += ["  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in rows]
+    below = sum(widths[:4]) + 8 if width >= _NARROW else 4
+    for row in rows:
+        line = "  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip()
+        lines += textwrap.wrap(line, width, subsequent_indent=" " * below, break_on_hyphens=False, break_long_words=False)
     return lines
 
 
@@ -154,8 +168,8 @@ def _type(point: Any) -> str:
 
 
 def _unit(point: Any) -> str:
-    if point.states:
-        return ", ".join(f"{raw}: {name}" for raw, name in point.states.items())
+    if named := point.states or getattr(point, "bits", None):
+        return ("" if point.states else "bit ") + ", ".join(f"{raw}: {name}" for raw, name in named.items())
     return "no dimension" if point.unit == "1" else point.unit
 
 

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"gateway try: {mistake}", file=sys.stderr)
         return 2
     if not args.json:
-        print(f"{machine.name} in {path}, {machine.link.url}{_unit_of(machine)}")
+        print(wrapped(f"{machine.name} in {path}, {machine.link.url}{_unit_of(machine)}", shutil.get_terminal_size().columns))
     occupied = held(folders(args), machine.link)
     if occupied is not None and occupied.exclusive:
         return _instead(occupied, machine, args)
@@ -137,6 +137,7 @@ async def _once(machine: Machine, args: argparse.Namespace) -> int:
 
     session = Session(machine)
     begun = time.monotonic()
+    width = shutil.get_terminal_size().columns
     try:
         attempt = await session.round()
     finally:
@@ -147,8 +148,8 @@ async def _once(machine: Machine, args: argparse.Namespace) -> int:
     if args.frames:
         if not attempt.frames:
             print("no frames: nothing was sent, or this driver does not show its bytes")
-        print("\n".join(show.dump(attempt.frames, attempt.frames[0].at_s if attempt.frames else begun)), end="\n\n")
-    print("\n".join(show.report(attempt, shutil.get_terminal_size().columns)))
+        print("\n".join(show.dump(attempt.frames, attempt.frames[0].at_s if attempt.frames else begun, width)), end="\n\n")
+    print("\n".join(show.report(attempt, width)))
     return attempt.code
 
 

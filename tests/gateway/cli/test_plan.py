@@ -58,7 +58,15 @@ def test_what_does_not_fit_is_a_finding(plan):
     code, out, _ = plan("--turnaround", "300ms")
     assert code == 1
     assert "✗ modbus-tcp://10.0.0.1:502" in out
-    assert "do not fit" in out
+    assert "do not fit" in " ".join(out.split())
+
+
+def test_on_a_phone_every_request_is_a_sentence(plan, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "48")
+    _, out, _ = plan()
+    assert max(map(len, out.splitlines())) <= 48
+    assert "by the manual" not in out
+    assert "holding (function 3) 4" in out
 
 
 @pytest.mark.parametrize(

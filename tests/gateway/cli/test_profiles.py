@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -40,6 +41,20 @@ def test_the_list_of_what_is_shipped_fits_80_columns(capsys, monkeypatch):
     assert len(lines) >= 13
     assert max(map(len, lines)) <= 80
     assert any(line.startswith("janitza/umg96 ") and line.split()[-2:] == ["21", "image"] for line in lines)
+
+
+@pytest.mark.parametrize("arguments", [[], ["show", "moxa/iologik-e1240"], ["show", "ifm/al1940"], ["show", "janitza/umg96"]])
+def test_on_a_phone_nothing_is_wider_than_the_screen(arguments, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "48")
+    assert main(["profiles", *arguments]) == 0
+    out = capsys.readouterr().out
+    assert [line for line in out.splitlines() if len(line) > 48 and " " in line.strip()] == []
+
+
+def test_the_names_of_bits_are_shown(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["profiles", "show", "ifm/al1940"]) == 0
+    assert re.search(r"port_3 +holding 43002 +3001 +uint16 +bit 0: IO-Link, 1: connected", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

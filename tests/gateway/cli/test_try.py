@@ -121,7 +121,7 @@ def test_a_site_alone_is_enough_where_it_has_one_machine(tmp_path, capsys):
     with refusing_port() as port:
         path = site(tmp_path, "", a=f"modbus-tcp://127.0.0.1:{port}")
         assert main(["try", str(path), "--data", str(tmp_path)]) == 3
-    assert capsys.readouterr().out.startswith(f"a in {path}, modbus-tcp://127.0.0.1:{port}, unit 1\n")
+    assert " ".join(capsys.readouterr().out.split()).startswith(f"a in {path}, modbus-tcp://127.0.0.1:{port}, unit 1 ")
 
 
 def test_the_table_of_one_read():
@@ -149,8 +149,39 @@ def test_no_table_is_wider_than_the_terminal(rows):
     tallies = {}
     for one in rows:
         tallies.setdefault(one.point, show.Tally()).take(one)
-    for lines in (show.table(rows, 80), show.live_table(rows, tallies, 80)):
-        assert max(map(len, lines)) <= 80, lines
+    for width in (80, 48, 40):
+        for lines in (show.table(rows, width), show.live_table(rows, tallies, width)):
+            assert max(len(line) for text in lines for line in text.split("\n")) <= width, lines
+
+
+def test_on_a_phone_every_point_has_lines_of_its_own():
+    lines = show.report(Attempt(rows=[row(), BAD], took_ms=3.4, requests=2), 44)
+    assert "\n".join(lines).split("\n") == [
+        "● oil_temp                           41.9 °C",
+        "    holding 40017 (wire 16)  01A3  3.2 ms",
+        "✗ pressure                               bad",
+        "    holding 40017 (wire 16)",
+        "    the device does not know this address →",
+        "      look",
+        "",
+        "2 points in 2 requests, 3.4 ms: 1 of 2 good",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "doubted"), [(1e-23, True), (-2e30, True), (0.0, False), (41.9, False), (4e9, False), (7, False)]
+)
+def test_a_float_that_no_machine_measures_is_doubted(value, doubted):
+    lines = show.report(Attempt(rows=[row(value=value)]), 200)
+    assert any("oil_temp: hardly measured value, so byte order or type is wrong; the wizard" in line for line in lines) == doubted
+    assert any('--at "holding 40017" --shows' in line for line in lines) == doubted
+
+
+def test_frames_on_a_phone():
+    frame = Seen(0.0, "rx", bytes(range(20)), "an answer of a unit that takes more than one line on a phone")
+    lines = show.dump([frame], 0.0, 48)
+    assert max(map(len, lines)) <= 48
+    assert [line.strip() for line in lines[-3:]] == ["00 01 02 03 04 05 06 07", "08 09 0A 0B 0C 0D 0E 0F", "10 11 12 13"]
 
 
 def test_what_a_device_sends_as_text_does_nothing_to_the_terminal():
