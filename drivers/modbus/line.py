@@ -82,7 +82,8 @@ class Line(ModbusProtocol):
             params = self.comm_params
             settings = f"{params.baudrate} {params.bytesize}{params.parity}{params.stopbits}"
             hint = "choose another baud or parity; pseudo terminals take parity=N only"
-            raise LinkError(f"serial port {self.place} cannot do {settings} ({error})", hint=hint) from None
+            why = error.args[-1] if error.args else error  # termios gives number and words
+            raise LinkError(f"serial port {self.place} cannot do {settings} ({why})", hint=hint) from None
         await self._connected.wait()  # a serial transport reports itself one turn of the loop later
 
     def send(self, data: bytes, addr: tuple[str, int] | None = None) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from drivers.modbus.address import LAST_ADDRESS, Address
-from drivers.modbus.spec import ModbusLink, ModbusPoint, ModbusUnit
+from drivers.modbus.spec import BUS_SCHEMES, ModbusLink, ModbusPoint, ModbusUnit
 from gateway.cli._site import Usage
 from gateway.config.quantity import Duration
 from gateway.config.spec import Link, Machine
@@ -58,8 +58,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("-l", dest="rate", metavar="MS", type=float, default=1000.0, help="time between two reads in ms (default 1000)")
     add("-o", dest="timeout", metavar="S", type=float, default=1.0, help="timeout in s, 0.01 to 10 (default 1)")
     add("-p", dest="port", metavar="PORT", type=int, default=None, help="TCP port (default 502)")
-    add("-b", dest="baud", metavar="BAUD", type=int, default=None, help="bits per second (default 19200)")
-    add("-d", dest="databits", metavar="N", type=int, default=None, help="data bits, 7 or 8 (default 8)")
+    add("-b", dest="baud", metavar="BAUD", type=_baud, default=None, help="bits per second (default 19200)")
+    add("-d", dest="databits", metavar="N", type=int, default=None, help="data bits, 7 or 8 (default 8, in ASCII 7)")
     add("-s", dest="stop", metavar="N", type=int, default=None, help="stop bits, 1 or 2 (default 1)")
     add("-P", dest="parity", metavar="PARITY", default=None, help="none, even or odd (default even)")
     add("-v", dest="frames", action="store_true", help="show every frame as a hexdump (also --frames)")
@@ -67,6 +67,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("-q", dest="quiet", action="store_true", help="print the values only")
     for flag in ("-u", "-R", "-F", "-W"):
         add(flag, dest=f"not_{flag[1]}", action="store_true", help=argparse.SUPPRESS)
+
+
+def _baud(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is no baud rate; write a number such as 9600 or 19200")
+    return int(text)
 
 
 def wanted(args: argparse.Namespace) -> Wanted:
@@ -99,6 +105,9 @@ def wanted(args: argparse.Namespace) -> Wanted:
         raise Usage(f"-l {args.rate:g}: at least 10 ms")
     units = _units(args.units)
     link = _link(args)
+    if link.scheme in BUS_SCHEMES and (none := [unit for unit in units if not 1 <= unit <= 247]):
+        why = "0 is the broadcast address of a bus, nobody answers it" if none[0] == 0 else "a bus has units 1 to 247"
+        raise Usage(f"-a {args.units}: {why}")
     points = _points(table, form, wire, args.count, width, bits=bits, big=args.big)
     machines = [Machine(f"unit {unit}", link, ModbusUnit(unit=unit), args.rate / 1e3, points) for unit in units]
     step = 1 if form == "string" else width
@@ -154,7 +163,8 @@ def _link(args: argparse.Namespace) -> Link:
             raise Usage(f"{args.device} is a serial port; write -m rtu")
         if serial:
             flags = ", ".join({"baud": "-b", "data": "-d", "stop": "-s", "parity": "-P"}[flag] for flag in serial)
-            raise Usage(f"{flags} belong to a serial port; with -m tcp leave them out")
+            belong, them = ("belongs", "it") if len(serial) == 1 else ("belong", "them")
+            raise Usage(f"{flags} {belong} to a serial port; with -m tcp leave {them} out")
         address = args.device
         if args.port is not None:
             address = f"[{address}]:{args.port}" if address.count(":") > 1 and "[" not in address else f"{address}:{args.port}"

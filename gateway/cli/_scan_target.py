@@ -9,10 +9,12 @@ from typing import Literal
 from msgspec import Struct
 
 from drivers.modbus.check import check_address
+from drivers.modbus.ports import present
 from drivers.modbus.spec import BUS_SCHEMES
 
 _NETWORK = re.compile(r"[0-9a-fA-F.:]+/\d{1,3}")
 _SERIAL_NAME = re.compile(r"(tty[A-Za-z]+\d*|rs485[\w-]*|ttyUSB\d+)")
+_WINDOWS = re.compile(r"COM\d+", re.IGNORECASE)
 _SHORT = ("tcp", "tls", "udp", "rtu", "ascii")
 _SCHEMES = {**{word: f"modbus-{word}" for word in _SHORT}, **{f"modbus-{word}": f"modbus-{word}" for word in _SHORT}}
 WIDEST = 22
@@ -67,6 +69,8 @@ def parse(text: str, port: int | None = None, *, wide: bool = False) -> Target:
     if not separator:
         if text.startswith("/"):
             return Serial(check_address("modbus-rtu", text))
+        if _WINDOWS.fullmatch(text):
+            raise ValueError(f"{text} is the name of a serial port under Windows; {present()}")
         if _SERIAL_NAME.fullmatch(text):
             return Serial(f"/dev/{text}")
         scheme, rest = "tcp", text

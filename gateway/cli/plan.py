@@ -7,7 +7,6 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,12 +32,15 @@ def run(args: argparse.Namespace) -> int:
 
     0: all periods can be kept, 1: not all, or the configuration has problems, 2: no such file or machine.
     """
+    from gateway.cli._site import Usage, machine_of, site_path
     from gateway.config import ConfigError, load_config
     from gateway.config.budget import loads
     from gateway.config.quantity import Duration
 
-    if not Path(args.site).is_file():
-        print(f"gateway plan: {args.site} is no file", file=sys.stderr)
+    try:
+        path = site_path(args.site)
+    except Usage as mistake:
+        print(f"gateway plan: {mistake}", file=sys.stderr)
         return 2
     try:
         turnaround_s = None if args.turnaround is None else float(Duration.parse(args.turnaround))
@@ -46,12 +48,15 @@ def run(args: argparse.Namespace) -> int:
         print(f"gateway plan: --turnaround: {error}", file=sys.stderr)
         return 2
     try:
-        config = load_config(args.site)
+        config = load_config(str(path))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
-    if args.machine is not None and args.machine not in config.machines:
-        print(f"gateway plan: there is no machine '{args.machine}'; known: {', '.join(config.machines)}", file=sys.stderr)
+    try:
+        if args.machine is not None:
+            machine_of(config, path, args.machine)
+    except Usage as mistake:
+        print(f"gateway plan: {mistake}", file=sys.stderr)
         return 2
     found = loads(config.machines.values(), turnaround_s)
     if args.machine is not None:

@@ -107,7 +107,8 @@ def _head(plan: Wanted) -> str:
     options = link.options
     where = link.url
     if link.address.startswith("/"):
-        where += f", {options.baud or 19200} {options.data or 8}{options.parity or 'E'}{options.stop or 1}"
+        data = options.data or (7 if link.scheme == "modbus-ascii" else 8)
+        where += f", {options.baud or 19200} {data}{options.parity or 'E'}{options.stop or 1}"
     units = ",".join(map(str, plan.unit_numbers))
     return f"{where}, unit {units}, timeout {options.timeout:g} s" + ("" if plan.once else "; Ctrl-C ends it")
 

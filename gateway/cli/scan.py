@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "target",
         metavar="TARGET",
+        nargs="?",
         help="/dev/ttyUSB0, tcp://host[:port] (or tls://, udp://), modbus-rtu://host:port (serial server) or 10.0.0.0/28",
     )
     parser.add_argument("--units", metavar="1:20", help="units to ask (default: all, the likely ones first)")
@@ -74,11 +75,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _read(args: argparse.Namespace) -> tuple[Target, Options]:
+    from drivers.modbus.ports import present
     from drivers.modbus.scan_bus import BAUDS, FORMATS, candidates
     from gateway.cli import _scan_target as words
     from gateway.cli._scan_job import Options
     from gateway.config.quantity import Duration
 
+    if args.target is None:
+        raise ValueError(f"which line, host or network? write /dev/ttyUSB0, tcp://10.0.0.5 or 10.0.0.0/28; {present()}")
     if args.port is not None and not 0 < args.port < 65536:
         raise ValueError(f"port {args.port} does not exist; a TCP port is 1 to 65535")
     target = words.parse(args.target, args.port, wide=args.yes)

@@ -72,7 +72,12 @@ def test_on_a_phone_every_request_is_a_sentence(plan, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "site", "code", "words"),
     [
-        (["--machine", "press"], SITE, 2, "there is no machine 'press'; known: press-1, press-2, meter"),
+        (
+            ["--machine", "press"],
+            SITE,
+            2,
+            "has no machine 'press', did you mean 'press-",
+        ),
         (["--turnaround", "5"], SITE, 2, "--turnaround: '5' has no unit"),
         ([], "site: x", 1, "gateway"),
     ],
@@ -85,4 +90,4 @@ def test_mistakes_are_told(plan, arguments, site, code, words):
 
 def test_a_file_that_is_not_there(capsys):
     assert main(["plan", "/nowhere/site.yaml"]) == 2
-    assert "/nowhere/site.yaml is no file" in capsys.readouterr().err
+    assert "/nowhere/site.yaml does not exist" in capsys.readouterr().err

@@ -70,6 +70,7 @@ def test_a_port_beside_the_target():
         ("tcp://10.0.0.5:99999", "is no TCP port"),
         ("modbus-rtu://10.0.0.5", "needs the port of the serial server"),
         ("two words", "is no host and port"),
+        ("COM3", "COM3 is the name of a serial port under Windows; "),
     ],
 )
 def test_what_is_no_target(text, words, capsys):
@@ -109,6 +110,13 @@ def test_units_bauds_and_parities():
 def test_options_that_cannot_be_meant(arguments, words, capsys):
     assert main(["scan", "/dev/ttyUSB0", *arguments]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_without_a_target_the_ports_are_told(capsys, monkeypatch):
+    monkeypatch.setattr("drivers.modbus.ports._ports", lambda: ["/dev/serial/by-id/usb-FTDI"])
+    assert main(["scan"]) == 2
+    assert "which line, host or network?" in (told := capsys.readouterr().err)
+    assert "present: /dev/serial/by-id/usb-FTDI" in told
 
 
 def test_serial_options_for_a_host(capsys):
