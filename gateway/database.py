@@ -1,7 +1,7 @@
 """One SQLite file, used by one thread, that never stops the gateway: all or nothing, set aside when damaged, heals by itself.
 
 A file that a newer version has written is neither read nor set aside: after a step back it waits for the newer version.
-Shared by the outbox and the history; a leaf.
+Of the history; a leaf.
 """
 
 from __future__ import annotations

@@ -18,7 +18,19 @@ class Claim(Struct, frozen=True):
 
 
 class OutboxStatus(Struct, frozen=True, kw_only=True):
-    """What an outbox holds and what it lost: records waiting, bytes on disk, the byte limit, records dropped since it was made."""
+    """What an outbox holds and what it lost.
+
+    Attributes:
+        waiting: records that are to be claimed, losses that are to be told among them.
+        used_bytes: what they take on disk.
+        max_bytes: what they may take.
+        lost: records dropped since the store was made.
+        oldest_wall_ns: wall time of the oldest that waits, ns.
+        trouble: what is wrong with the store, in words.
+        hours_left: how long there is still room when as much comes in as today; None when nothing does.
+        written_per_day: bytes written to the device a day, as of today.
+        in_memory: records that are in memory only, as the disk fails.
+    """
 
     waiting: int
     used_bytes: int
@@ -26,6 +38,9 @@ class OutboxStatus(Struct, frozen=True, kw_only=True):
     lost: int
     oldest_wall_ns: int | None = None
     trouble: str = ""
+    hours_left: float | None = None
+    written_per_day: int = 0
+    in_memory: int = 0
 
 
 class OutboxError(Exception):

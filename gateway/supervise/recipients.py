@@ -12,7 +12,7 @@ from msgspec import to_builtins
 from gateway.clock import Clock
 from gateway.config.spec import Config, Contract, Keep
 from gateway.model import Record, Stamp
-from gateway.outbox import SqliteOutbox
+from gateway.outbox import SegmentedOutbox
 from gateway.share import Door, Share
 from gateway.uplink.forward import Forwarder
 from gateway.uplink.pace import Budget
@@ -42,8 +42,8 @@ class Recipient:
         self._identity: tuple[object, ...] = ()
         self._forward_task: asyncio.Task[None] | None = None
         self.forwarder: Forwarder | None = None
-        path = data / "outbox" / f"{name}.db"
-        self.outbox = SqliteOutbox(path, max_bytes=int(keep.max), max_age_s=float(keep.at_most), clock=clock)
+        path = data / "outbox" / name
+        self.outbox = SegmentedOutbox(path, max_bytes=int(keep.max), max_age_s=float(keep.at_most), clock=clock)
         self.door = Door(
             Share(Contract(), name), self.outbox, clock=clock, beat=pulse.register(f"outbox {name}"), on_urgent=self._urgent
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.clock import ManualClock
-from gateway.outbox import SqliteOutbox
+from gateway.outbox import SegmentedOutbox
 
 
 @pytest.fixture
@@ -13,9 +13,9 @@ async def make_outbox(tmp_path):
     """Open outboxes below `tmp_path`; all are closed at the end."""
     made = []
 
-    async def make(name="outbox.db", **options):
+    async def make(name="outbox", **options):
         options = {"max_bytes": 10_000_000, "clock": ManualClock(), "commit_every_s": 0.01} | options
-        outbox = SqliteOutbox(tmp_path / name, **options)
+        outbox = SegmentedOutbox(tmp_path / name, **options)
         await outbox.open()
         made.append(outbox)
         return outbox

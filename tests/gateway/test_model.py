@@ -24,8 +24,8 @@ from gateway.model import (
     TimeQuality,
     Tombstone,
 )
+from gateway.outbox.segment import LOGS
 from gateway.ports import Claim, Outbox, OutboxError, OutboxStatus
-from gateway.store import LOGS
 
 STAMP = Stamp(5, 6, "b" * 32)
 TABLE = PointTable("press-1", ("a", "b", "c"), ("°C", "", "bar"), (None, None, None))

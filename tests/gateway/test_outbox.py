@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import math
-import sqlite3
 import threading
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.clock import ManualClock
 from gateway.model import Event, Feature, Log, Quality, Reading, Reason, Severity, Stamp, TimeQuality, Tombstone
 from gateway.outbox import OutboxError
-from gateway.store import Store, encode
+from gateway.outbox.codec import encode
+from gateway.outbox.store import Store
+from tests.gateway.outbox.simulated import SimulatedDisk
 from tests.gateway.stores import STAMP, drain, event, feature, reading
 
 # ── append, claim, acknowledge ──
@@ -140,7 +141,7 @@ async def test_the_event_loop_turns_while_the_disk_is_slow(make_outbox, monkeypa
     await slow
 
 
-async def test_status_counts_without_sql(make_outbox):
+async def test_status_counts_without_the_disk(make_outbox):
     clock = ManualClock()
     outbox = await make_outbox(clock=clock)
     assert outbox.status().oldest_wall_ns is None
@@ -191,10 +192,10 @@ records = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(records, min_size=1, max_size=20))
-def test_every_record_comes_back_equal_and_of_the_same_types(tmp_path, batch):
-    store = Store(tmp_path / "round.db", 10_000_000, None, ManualClock())
+def test_every_record_comes_back_equal_and_of_the_same_types(batch):
+    store = Store(SimulatedDisk(), 1_000_000, None, ManualClock())
     store.commit([encode(record) for record in batch])
     claim = store.claim(100)
     store.acknowledge(claim.token)
@@ -225,16 +226,20 @@ async def test_a_value_without_stored_form_becomes_a_tombstone_under_its_own_num
     assert outbox.status().lost == 1
 
 
-async def test_a_record_damaged_or_missing_on_disk_is_told_in_its_place(make_outbox, tmp_path):
+async def test_a_record_damaged_on_disk_is_told_in_its_place(make_outbox, tmp_path):
     outbox = await make_outbox()
-    await outbox.append([reading(i) for i in range(4)])
+    await outbox.append([reading(i, point=f"point-{i}") for i in range(4)])
     await outbox.close()
-    with sqlite3.connect(tmp_path / "outbox.db") as db:
-        db.execute("UPDATE record SET payload = ? WHERE key & 255 = 2", (b"\xc1garbage",))
-        db.execute("DELETE FROM record WHERE key & 255 = 3")
-    db.close()
+    (file,) = (tmp_path / "outbox").glob("reading-*.seg")
+    image = bytearray(file.read_bytes())
+    for point in (b"point-1", b"point-2"):
+        image[image.index(point)] ^= 0x20
+    file.write_bytes(image)
     outbox = await make_outbox()
+    assert outbox.status().lost == 2
     rows = await drain(outbox)
-    assert [row.seq for row in rows] == [1, 2, 3, 4]
     assert [row.record.value for row in rows if isinstance(row.record, Reading)] == [0, 3]
-    assert [row.record.first for row in rows if isinstance(row.record, Tombstone)] == [2, 3]
+    (told,) = [row for row in rows if isinstance(row.record, Tombstone)]
+    assert (told.log, told.seq, told.record.first, told.record.last, told.record.count) == (Log.READING, 3, 2, 3, 2)
+    assert (outbox.status().lost, outbox.status().waiting) == (2, 0)
+    assert "damaged" in outbox.status().trouble

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gateway.clock import ManualClock
 from gateway.config.spec import Contract, ShareRule
 from gateway.model import Event, Feature, Log, Reading, Severity, Stamp, Tombstone
-from gateway.outbox import SqliteOutbox
+from gateway.outbox import SegmentedOutbox
 from gateway.ports import OutboxError
 from gateway.share import Door, Share
 from tests.waiting import until
@@ -157,7 +157,7 @@ def test_a_flood_of_names_does_not_fill_the_memory(monkeypatch):
 
 
 async def test_canaries_never_reach_the_outbox(make, tmp_path):
-    store = SqliteOutbox(tmp_path / "o.db", max_bytes=10_000_000, clock=ManualClock(), commit_every_s=0.01)
+    store = SegmentedOutbox(tmp_path / "o", max_bytes=10_000_000, clock=ManualClock(), commit_every_s=0.01)
     await store.open()
     door = make(contract(("coop", ["press-1"], ["oil_temp", "vibration.*"])), store)
     canary = "CANARY"
@@ -180,7 +180,7 @@ async def test_canaries_never_reach_the_outbox(make, tmp_path):
     assert records == [event("high"), feature(2.5), reading(1.5)]
     await stop(door)
     await store.close()
-    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"press-1" in written
     assert canary.encode() not in written
     assert msgspec.msgpack.encode(47.11) not in written

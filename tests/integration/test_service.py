@@ -93,10 +93,12 @@ async def test_ready_alive_reloaded_and_stopped_are_told_and_the_sandbox_lets_ev
 
 
 async def test_the_watchdog_starves_when_the_disk_of_the_outbox_hangs(tmp_path: Path) -> None:
-    """The commit never returns, as an fsync on a dying card; polling and uplink go on, and still systemd must hear nothing."""
+    """The commit never returns, as an fsync on a dying card; all goes on in memory, but not for ever: systemd must hear nothing."""
     hang = (
-        "import sys, threading, gateway.store as store\n"
+        "import sys, threading, gateway.outbox.store as store, gateway.outbox.outbox as outbox\n"
         "store.Store.commit = lambda self, rows: threading.Event().wait()\n"
+        "outbox.SegmentedOutbox.__init__.__kwdefaults__['patience_s'] = 0.5\n"
+        "outbox.GIVEN_UP_S = 1.0\n"
         "import gateway.share, gateway.supervise.pulse as pulse\n"
         "gateway.share._STUCK_S = 1.0\n"
         "pulse.LONGEST_S = 4.0\n"

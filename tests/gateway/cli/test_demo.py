@@ -217,8 +217,8 @@ def test_only_a_folder_of_the_demo_is_wiped(tmp_path):
 
     folder = tmp_path / "var" / "demo"
     with demo.prepared(folder):
-        (folder / "outbox").mkdir()
-        (folder / "outbox" / "cooperative.db").write_text("old")
+        (folder / "outbox" / "cooperative").mkdir(parents=True)
+        (folder / "outbox" / "cooperative" / "cursor").write_text("old")
         (folder / "press.log").write_text("old")
     with demo.prepared(folder):
         assert [path.name for path in folder.iterdir()] == [demo.MARK]
@@ -228,19 +228,19 @@ def test_the_folder_of_a_running_demo_is_not_wiped(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(demo, "check_ports", lambda wanted: None)  # another shop, on other ports
     folder = tmp_path / "demo"
     with demo.prepared(folder):
-        (folder / "outbox.db").write_text("precious")
+        (folder / "history.db").write_text("precious")
         assert main(["demo", "--data", str(folder)]) == 3
         assert capsys.readouterr().err == f"gateway demo: a demo already runs on {folder}; name another folder with --data DIR\n"
-        assert (folder / "outbox.db").read_text() == "precious"
+        assert (folder / "history.db").read_text() == "precious"
     gateway = DataFolder(folder)  # a gateway alone, e.g. one whose demo was killed
     try:
         with pytest.raises(demo.DemoError, match="already runs"), demo.prepared(folder):
             pass
-        assert (folder / "outbox.db").exists()
+        assert (folder / "history.db").exists()
     finally:
         gateway.close()
     with demo.prepared(folder):
-        assert not (folder / "outbox.db").exists()
+        assert not (folder / "history.db").exists()
 
 
 def test_a_shop_that_is_not_there_is_a_usage_error(tmp_path, capsys):

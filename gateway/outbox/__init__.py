@@ -1,0 +1,11 @@
+"""What waits to be sent to one recipient: durable, ordered, bounded; a log of segments for each class (docs/adr).
+
+`outbox` is the port and knows time and threads; `store` the four logs of a recipient; `log` one of them; `segment` and
+`cursor` what stands on the disk, `disk` the little that is asked of it. `pool`, `room` and `thinning` keep it bounded.
+"""
+
+from gateway.ports import OutboxError
+
+from .outbox import SegmentedOutbox
+
+__all__ = ["OutboxError", "SegmentedOutbox"]
