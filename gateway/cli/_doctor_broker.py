@@ -7,16 +7,18 @@ import os
 import ssl
 import time
 from pathlib import Path
-from typing import Any
 
 from gateway.cli._doctor_checks import Finding
 from gateway.cli._doctor_reach import CONNECT_S, secret_value, unreachable
-from gateway.config.secrets import SecretMissing
 from gateway.config.spec import BrokerUrl, Config, Uplink
 from gateway.uplink import reasons
-from gateway.uplink.errors import SessionLost, TlsProblem
+from gateway.uplink.access import Access, gather
+from gateway.uplink.certificate import Certificate, read
+from gateway.uplink.errors import SessionLost
+from gateway.uplink.report import TELL_DAYS
 from gateway.uplink.session import Dialer
-from gateway.uplink.tls import describe, make_context
+from gateway.uplink.stream import open_stream
+from gateway.uplink.tls import describe, expiries
 
 _EXPIRES_SOON_D = 14
 _LOGIN_S = 5.0
@@ -33,15 +35,11 @@ async def brokers(config: Config) -> list[Finding]:
 async def _broker(name: str, uplink: Uplink, url: BrokerUrl, config: Config) -> Finding:
     what = f"{url} ({name})"
     base = Path(config.path).parent
-    context: ssl.SSLContext | None = None
     try:
-        if url.tls:
-            context = await asyncio.to_thread(make_context, uplink.tls, base, lambda secret: secret_value(secret, base))
-        days = await _reach(url, context)
-        await _login(url, context, uplink, config)
-    except SecretMissing as missing:
-        return Finding("broker", "fail", f"{what}: {missing.message}", missing.hint)
-    except (TlsProblem, SessionLost) as problem:
+        entry = await asyncio.to_thread(gather, uplink, url, config.site, base, lambda secret: secret_value(secret, base))
+        shown = await asyncio.to_thread(_reach, url, entry)
+        await _login(url, entry, config)
+    except SessionLost as problem:
         if problem.code == reasons.CLIENT_ID_REFUSED:  # it admits known ids only, and the gateway's own would end its session
             sentence = f"{what} takes connections, but not with the client id of a doctor, so user and password were not tried"
             return Finding("broker", "warn", sentence, "gateway status says whether the gateway is connected")
@@ -50,48 +48,54 @@ async def _broker(name: str, uplink: Uplink, url: BrokerUrl, config: Config) -> 
         said = describe(error)
         words, hint = (said.words, said.hint) if said else (str(error), "ask the operator of the broker")
         return Finding("broker", "fail", f"{what}: {words}", hint)
-    except (OSError, TimeoutError) as error:
+    except OSError as error:
         return Finding("broker", "fail", *unreachable(what, url.host, url.port, error))
     lets_in = f"{what} lets the gateway in"
-    if days is None:
+    if shown is None:
         return Finding("broker", "ok", lets_in)
+    days = (shown.not_after_s - time.time()) / 86400
     if days < _EXPIRES_SOON_D:
         sentence = f"{lets_in}, but its certificate expires in {days:.0f} days"
         return Finding("broker", "warn", sentence, "tell the operator of the broker")
-    return Finding("broker", "ok", f"{lets_in}, its certificate holds for {days:.0f} days")
+    key = "is one of those in tls: pin" if uplink.tls.pin else f"is {shown.pin}"
+    return Finding("broker", "ok", f"{lets_in}, its certificate holds for {days:.0f} days, its key {key}")
 
 
-async def _reach(url: BrokerUrl, context: ssl.SSLContext | None) -> float | None:
-    """Open a connection, and return for how many days the broker's certificate holds; None without TLS."""
-    async with asyncio.timeout(CONNECT_S):
-        _, writer = await asyncio.open_connection(url.host, url.port, ssl=context)
-    certificate = writer.get_extra_info("peercert")
-    writer.close()
-    return None if context is None else (ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) / 86400
+def _reach(url: BrokerUrl, entry: Access) -> Certificate | None:
+    """Open a connection, through TLS where there is some, and return the certificate that the broker shows."""
+    bare = BrokerUrl(f"{'mqtts' if url.tls else 'mqtt'}://{f'[{url.host}]' if ':' in url.host else url.host}:{url.port}")
+    stream = open_stream(bare, context=entry.context, proxy=entry.proxy, timeout_s=CONNECT_S)
+    shown = stream.getpeercert(True) if isinstance(stream, ssl.SSLSocket) else None
+    stream.close()
+    return read(shown) if shown else None
 
 
-async def _login(url: BrokerUrl, context: ssl.SSLContext | None, uplink: Uplink, config: Config) -> None:
+async def _login(url: BrokerUrl, entry: Access, config: Config) -> None:
     """Log in as the gateway does, under a client id of its own: the gateway's would end the session of a running one.
 
     Raises:
         SessionLost: the broker refuses.
-        SecretMissing: there is no password to log in with.
     """
-    who = uplink.credentials
-    user, password = None, None
-    if who is not None:
-        user, password = who.user or config.site, secret_value(who.secret, Path(config.path).parent)
     client_id = f"{config.site}:{config.gateway}:doctor:{os.getpid()}"
-    options: dict[str, Any] = {
-        "user": user,
-        "password": password,
-        "tls": context,
-        "connect_timeout_s": _LOGIN_S,
-    }
     try:
-        session = await Dialer().connect(url, client_id=client_id, **options)
+        session = await Dialer().connect(url, client_id=client_id, connect_timeout_s=_LOGIN_S, **entry.options)
     except SessionLost as lost:
-        if who is not None and lost.code in reasons.USER_REFUSED:
-            raise SessionLost(*reasons.at_connect(lost.code, user, who.secret), code=lost.code) from None
-        raise
+        raise entry.explained(lost) from None
     await session.close()
+
+
+def certificates(config: Config) -> list[Finding]:
+    """Look how long our own certificates still hold."""
+    base = Path(config.path).parent
+    ends = {what: end for uplink in config.uplinks.values() for what, end in expiries(uplink.tls, base).items()}
+    found = []
+    for what, end in ends.items():
+        days = (end - time.time()) / 86400
+        if days < 0:
+            found.append(Finding("certificate", "fail", f"{what} has expired", "get a new one from the operator of the broker"))
+        elif days < TELL_DAYS[0]:
+            cure = "get a new one from the operator of the broker in time"
+            found.append(Finding("certificate", "warn", f"{what} expires in {days:.0f} days", cure))
+        else:
+            found.append(Finding("certificate", "ok", f"{what} holds for {days:.0f} days"))
+    return found

@@ -23,6 +23,7 @@ from gateway.config.files import of_link, of_tls, trouble
 from gateway.config.problem import render
 from gateway.config.secrets import SecretMissing, read_secret
 from gateway.config.spec import Config, Credentials, Link, SecretRef
+from gateway.config.uplink import ProxyCredentials
 from gateway.control import NotRunning, request
 
 CONNECT_S = 3.0
@@ -202,7 +203,7 @@ def secrets(config: Config) -> Iterator[Finding]:
 
 
 def _named(value: Any) -> Iterator[str]:
-    if isinstance(value, SecretRef | Credentials):
+    if isinstance(value, SecretRef | Credentials | ProxyCredentials):
         yield value.secret
     elif isinstance(value, Struct):
         for field in value.__struct_fields__:

@@ -60,7 +60,7 @@ async def examine(site: Path | None, folder: Path) -> list[Finding]:
     config, found = reach.configuration(site or _configured(status))
     found += [*here.data_folder(folder), *here.disk_space(folder, config), *here.clock()]
     if config is not None:
-        found += [*reach.serial_ports(config), *reach.files(config), *reach.secrets(config)]
+        found += [*reach.serial_ports(config), *reach.files(config), *reach.secrets(config), *broker.certificates(config)]
         machines, brokers = await asyncio.gather(reach.machines(config, status), broker.brokers(config))
         found += [*machines, *brokers]
     return [*found, *running, *here.board(), *here.program()]

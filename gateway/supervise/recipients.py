@@ -70,6 +70,8 @@ class Recipient:
             self._identity = identity
             self.forwarder = self._forwarder(config)
             self._forward_task = spawn(self.forwarder.run(), f"uplink {self.name}")
+        elif self.forwarder is not None:
+            self.forwarder.retry()  # somebody has put right what the broker refused, or wants to know
         return changes
 
     @property

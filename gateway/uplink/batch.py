@@ -87,6 +87,12 @@ def topic(site: str, gateway: str) -> str:
     return f"coop/{site}/{gateway}/up/batch"
 
 
+def question(site: str, gateway: str) -> Message:
+    """Return a message that holds no record: it only asks whether the topic may be published to, and receivers read it as any."""
+    payload = msgspec.json.encode(Wire(FORMAT, VERSION, site, gateway, Log.READING.value, "", Base(0, 0)))
+    return Message(topic(site, gateway), payload, Log.READING, "", -1, 0)
+
+
 def encode(
     site: str, gateway: str, records: Iterable[Sequenced], *, max_payload: int = MAX_PAYLOAD, largest_value: int = MAX_PAYLOAD
 ) -> list[Message]:

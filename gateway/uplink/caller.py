@@ -13,10 +13,10 @@ from gateway import ports
 from gateway.clock import Clock
 from gateway.config.spec import COOPERATIVE, BrokerUrl, Uplink
 from gateway.uplink import reasons, tls
+from gateway.uplink.access import gather
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.errors import SessionLost, SubscribeRefused
 from gateway.uplink.head import printable
-from gateway.uplink.proxy import Proxy
 from gateway.uplink.reasons import Manner
 from gateway.uplink.report import Report
 from gateway.uplink.roster import Roster
@@ -56,6 +56,9 @@ class Connected(ports.Session, Protocol):
     @property
     def ended(self) -> asyncio.Future[SessionLost]:
         """Done as soon as the connection is gone."""
+
+    async def ask(self, topic: str, payload: bytes) -> None:
+        """Ask whether a topic may be published to, with a payload that says nothing; raise `PublishRefused` when not."""
 
     async def subscribe(self, topics: list[tuple[str, int]]) -> tuple[SubscribeRefused, ...]:
         """Subscribe to topics with their highest QoS; return those the broker refused."""
@@ -210,26 +213,12 @@ class Caller:
         return False
 
     async def _open(self, url: BrokerUrl) -> Connected:
-        who, there = self._spec.credentials, self._spec.proxy_credentials
-        user, password, proxy = None, None, None
-        try:
-            if who is not None:
-                user, password = who.user or self._site, self._read_secret(who.secret)
-            if self._spec.proxy is not None:
-                proxy = Proxy(self._spec.proxy, *((there.user, self._read_secret(there.secret)) if there is not None else ()))
-            context = await asyncio.to_thread(tls.make_context, self._spec.tls, self._base, self._read_secret) if url.tls else None
-        except SessionLost:
-            raise
-        except Exception as exc:  # the secret store's own kinds of trouble; they carry their sentence
-            raise SessionLost(getattr(exc, "message", str(exc)), getattr(exc, "hint", "")) from exc
-        options: dict[str, Any] = {"user": user, "password": password, "tls": context, "proxy": proxy, **self._options}
-        options |= {"will": self._will, "on_message": self._on_message and self._guarded}
+        entry = await asyncio.to_thread(gather, self._spec, url, self._site, self._base, self._read_secret)
+        options = {**entry.options, **self._options, "will": self._will, "on_message": self._on_message and self._guarded}
         try:
             return await self._connect(url, client_id=self._client_id, **options)
         except SessionLost as lost:
-            if who is not None and lost.code in reasons.USER_REFUSED:
-                raise SessionLost(*reasons.at_connect(lost.code, user, who.secret), code=lost.code) from None
-            raise
+            raise entry.explained(lost) from None
 
     async def _use(self, url: BrokerUrl, session: Connected, use: Callable[[Connected], Awaitable[None]]) -> None:
         since = self._clock.monotonic()

@@ -118,7 +118,8 @@ class AckClient(aiomqtt.Client):
             will=aiomqtt.Will(will.topic, will.payload, will.qos, will.retain) if will else None,
         )
         options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2000 * keepalive_s)]
-        way = functools.partial(open_stream, url, context=tls, proxy=proxy, timeout_s=connect_timeout_s, options=options)
+        early_s = 0.9 * connect_timeout_s  # before the time is up for everything, so that who did not answer is told
+        way = functools.partial(open_stream, url, context=tls, proxy=proxy, timeout_s=early_s, options=options)
         self._client._create_socket = way  # type: ignore[method-assign]  # paho knows other ways, and less to tell when they fail
         receive = self._client._sock_recv
         self._client._sock_recv = lambda bufsize: receive(min(bufsize, _READ))  # type: ignore[method-assign]  # paho makes room for all
@@ -150,7 +151,9 @@ class AckClient(aiomqtt.Client):
             raise
         self._disconnected.add_done_callback(self._socket_failed)
 
-    async def publish_acked(self, topic: str, payload: bytes, qos: int = 1, retain: bool = False) -> int:
+    async def publish_acked(
+        self, topic: str, payload: bytes, qos: int = 1, retain: bool = False, expiry_s: int | None = None
+    ) -> int:
         """Publish and return the reason code of the PUBACK (0 always in MQTT 3.1.1); at QoS 0, return 0 when it is written out.
 
         Raises:
@@ -158,7 +161,11 @@ class AckClient(aiomqtt.Client):
         """
         if self.ended.done():
             raise self._loss()
-        info = self._client.publish(topic, payload, qos, retain)
+        properties = None
+        if expiry_s is not None:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.MessageExpiryInterval = expiry_s
+        info = self._client.publish(topic, payload, qos, retain, properties)
         if info.rc != paho.MQTT_ERR_SUCCESS:
             raise _broken(paho.error_string(info.rc))
         if info.is_published():  # at QoS 0 mostly at once

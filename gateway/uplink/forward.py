@@ -22,7 +22,7 @@ from gateway.uplink.errors import PublishRefused, SessionLost, UplinkError
 from gateway.uplink.pace import RARER, SMALL_RUN, Bucket, Budget
 from gateway.uplink.report import Report
 from gateway.uplink.sizing import Sizing
-from gateway.uplink.waits import Waits
+from gateway.uplink.waits import Waits, until_turn
 
 
 class Forwarder:
@@ -74,6 +74,7 @@ class Forwarder:
         """
         self._site = site
         self._gateway = gateway
+        self._who = client_id(site, gateway, name)
         self._spec = spec
         self._outbox = outbox
         self._clock = clock
@@ -83,7 +84,7 @@ class Forwarder:
         self._sizing = Sizing()
         self._budget = budget or Budget(clock, None)
         self._drain = Bucket(clock, float(spec.drain), 2 * float(spec.drain))
-        self._sending = False
+        self._sending = self._permitted = False
         self._accepted: dict[tuple[Log, str], int] = {}
         random = random or Random()  # noqa: S311  (jitter, not a secret)
         self._refusals = Backoff(random)
@@ -93,7 +94,7 @@ class Forwarder:
         self._caller = Caller(
             site=site,
             spec=spec,
-            client_id=client_id(site, gateway, name),
+            client_id=self._who,
             clock=clock,
             read_secret=read_secret,
             base=base,
@@ -120,7 +121,7 @@ class Forwarder:
         await self._caller.run(self._use)
 
     async def _use(self, session: Connected) -> None:
-        self._sending = False
+        self._sending = self._permitted = False
         try:
             await self._serve(session)
         except SessionLost:
@@ -135,6 +136,10 @@ class Forwarder:
             self._awake.clear()
             try:
                 more = await self._turn(session)
+                if not self._permitted:  # nothing waited that would have told
+                    question = batch.question(self._site, self._gateway)
+                    await session.ask(question.topic, question.payload)
+                    self._permitted = True
             except (PublishRefused, _StoreFailed) as trouble:
                 if self._waits.stopping.is_set():
                     return
@@ -155,7 +160,7 @@ class Forwarder:
             if self._waits.stopping.is_set():
                 return
             pause = float(self._spec.batch) * (RARER if self._budget.degree else 1)
-            await self._waits.rest(pause, ended=session.ended, wake=self._awake)
+            await self._waits.rest(until_turn(self._clock.monotonic(), pause, self._who), ended=session.ended, wake=self._awake)
 
     async def _turn(self, session: Connected) -> bool:
         """Send one claim and acknowledge it; return whether more is waiting."""
@@ -199,6 +204,7 @@ class Forwarder:
         """Send the messages of one log, one after the other: what is refused must not be overtaken."""
         for message in messages:
             await session.publish(message.topic, message.payload)
+            self._permitted = True
             self._budget.spent(message.topic, message.payload)
             self._drain.take(len(message.payload))
             self._sizing.accepted(self._clock.monotonic())

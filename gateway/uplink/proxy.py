@@ -32,6 +32,7 @@ _HTTP = {
     403: ("does not allow a connection to {where}", _ASK),
     404: ("cannot find {where}", "check the name of the broker; the proxy looks it up"),
     405: ("does not make connections for others", _ASK),
+    500: ("cannot reach {where}", "check name and port of the broker; the proxy looks it up"),
     502: ("cannot reach {where}", "check name and port of the broker; the proxy looks it up"),
     503: ("cannot reach {where}", "check name and port of the broker; the proxy looks it up"),
     504: ("gave up on {where}", "check the address of the broker"),
@@ -89,7 +90,7 @@ def _connect(sock: socket.socket, proxy: Proxy, host: str, port: int) -> None:
     head = read_head(sock)
     if 200 <= head.status < 300:
         return
-    if head.status == 407:
+    if head.status in {401, 407}:  # the first is wrong here, but said
         raise _refused(proxy)
     words, hint = _HTTP.get(head.status, (f"answers {head.status} {head.reason}", _ASK))
     raise SessionLost(f"the proxy at {proxy.where} {words.format(where=where)}", hint)

@@ -148,6 +148,21 @@ class MqttSession:
         if code >= 0x80:
             raise PublishRefused(code, *reasons.words(code))
 
+    async def ask(self, topic: str, payload: bytes) -> None:
+        """Ask whether a topic may be published to, with a message that says nothing and that no broker keeps for who is away.
+
+        MQTT 3.1.1 has no answer to that, so it is not asked.
+
+        Raises:
+            PublishRefused: it may not.
+            SessionLost: as `publish`.
+        """
+        if self.protocol == "3.1.1":
+            return
+        code = await self._in_time(self._client.publish_acked(topic, payload, expiry_s=1), "acknowledge a message")
+        if code >= 0x80:
+            raise PublishRefused(code, *reasons.words(code))
+
     async def subscribe(self, topics: list[tuple[str, int]]) -> tuple[SubscribeRefused, ...]:
         """Subscribe to topics, each with the highest QoS wanted, in one packet; return those the broker refused.
 

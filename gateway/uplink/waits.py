@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -68,6 +69,16 @@ class Waits:
                 future.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await future
+
+
+def until_turn(now_s: float, period_s: float, who: str) -> float:
+    """Return the seconds until the next turn of `who` in a period: at a phase of its own, the same for ever.
+
+    So gateways that were switched on together, after a power cut in a whole town, do not send together; and no turn is aligned
+    to the wall clock.
+    """
+    phase_s = zlib.crc32(who.encode()) / 2**32 * period_s
+    return period_s - (now_s - phase_s) % period_s
 
 
 async def _until(event: asyncio.Event) -> None:

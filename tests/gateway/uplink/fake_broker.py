@@ -38,6 +38,7 @@ class FakeSession:
         self.ended = asyncio.get_running_loop().create_future()
         self.closed = False
         self.death = None
+        self.asked = []
         self.will = options["will"]() if "will" in options else None
         self.on_message = options.get("on_message")
 
@@ -55,6 +56,11 @@ class FakeSession:
         if code := self.broker.refuse(payload):
             raise PublishRefused(code, "refused", "ask")
         self.broker.accepted.append(payload)
+
+    async def ask(self, topic, payload):
+        self.asked.append(topic)
+        if code := self.broker.refuse(payload):
+            raise PublishRefused(code, "refused", "ask")
 
     async def close(self, *, death=False):
         self.closed, self.death = True, death

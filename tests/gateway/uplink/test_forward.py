@@ -13,7 +13,7 @@ from gateway.config.spec import BrokerUrl, Credentials, Uplink
 from gateway.model import Log
 from gateway.uplink import caller, waits
 from gateway.uplink.batch import decode
-from gateway.uplink.pace import Budget
+from gateway.uplink.waits import until_turn
 from tests.gateway.uplink.fake_broker import Broker
 from tests.gateway.uplink.fakes import Eager, Ledger, MemoryOutbox, event, feature, forwarder, reading
 from tests.waiting import until
@@ -107,61 +107,56 @@ async def test_losses_in_the_middle_of_a_claim_repeat_nothing_that_was_accepted(
     assert (ledger.keys, ledger.repeats, ledger.out_of_order) == (outbox.keys, 0, [])
 
 
-async def test_batches_keep_their_time_and_urgent_records_do_not_wait(broker):
+async def test_batches_keep_their_turn_and_urgent_records_do_not_wait(broker):
     clock, outbox = ManualClock(), MemoryOutbox()
+    turn = until_turn(clock.monotonic(), 300.0, "muster:hall-1")
     async with running(outbox, broker, batch=300.0, clock=clock) as forward:
         await until(lambda: outbox.claims == 1)
+        for pause in (turn, 300, 300):
+            outbox.put(reading(1))
+            clock.advance(pause - 1)
+            await asyncio.sleep(0.05)
+            assert outbox.waiting == 1
+            clock.advance(1.01)
+            await until(lambda: outbox.waiting == 0)
+        outbox.put(event(1))
+        forward.wake()
+        await until(lambda: outbox.waiting == 0)
+    assert len(broker.accepted) == 4
+
+
+def test_turns_are_spread_over_the_period_and_stay_where_they_are():
+    names = [f"muster:hall-{number}" for number in range(1000)]
+    turns = [until_turn(12_345.0, 300.0, name) for name in names]
+    assert all(0 < turn <= 300 for turn in turns)
+    counts = [sum(low < turn <= low + 30 for turn in turns) for low in range(0, 300, 30)]
+    assert min(counts) > 60
+    for name, turn in zip(names, turns, strict=True):
+        assert until_turn(12_345.0 + turn + 1, 300.0, name) == pytest.approx(299)
+
+
+async def test_whether_it_may_publish_is_asked_where_nothing_waits_and_known_where_something_does(broker):
+    outbox = MemoryOutbox()
+    async with running(outbox, broker):
+        await until(lambda: broker.session and broker.session.asked == ["coop/muster/hall-1/up/batch"])
         outbox.put(reading(1))
-        clock.advance(299)
-        await asyncio.sleep(0.05)
-        assert outbox.claims == 1
-        clock.advance(1)
         await until(lambda: outbox.waiting == 0)
-        outbox.put(event(1))
-        forward.wake()
+        assert len(broker.session.asked) == 1
+        outbox.put(reading(2))
+        broker.session.lose()
         await until(lambda: outbox.waiting == 0)
-    assert len(broker.accepted) == 2
+        assert broker.session.asked == []
 
 
-async def test_a_backlog_is_sent_no_faster_than_allowed_and_an_alarm_in_between_at_once(broker):
-    clock, outbox = ManualClock(), MemoryOutbox()
-    outbox.put(*(reading(i) for i in range(1000)))
-    spec = Uplink(broker=[BrokerUrl(URL)], drain=1000.0)
-    async with running(outbox, broker, clock=clock, spec=spec, claim=100) as forward:
-        await until(lambda: outbox.waiting <= 900)
-        sent = len(broker.accepted)
-        size = sum(map(len, broker.accepted))
-        assert size < 2000 + len(broker.accepted[0]), "a burst of two seconds, overdrawn by one message"
-        assert outbox.waiting > 300
-        outbox.put(event(1))
-        forward.wake()
-        await until(lambda: not outbox.logs[Log.URGENT])
-        turns = 0
-        while outbox.waiting:
-            before = len(broker.accepted)
-            clock.advance(0.5)
-            await asyncio.sleep(0.01)
-            assert sum(map(len, broker.accepted[before:])) <= 2 * len(broker.accepted[0]) + 500
-            turns += 1
-        assert turns > 5, "most of it was waited for"
-    assert sent < len(broker.accepted)
-
-
-async def test_when_the_bytes_of_a_day_run_short_readings_wait_and_alarms_go(broker):
-    clock, outbox = ManualClock(), MemoryOutbox()
-    budget = Budget(clock, 100_000)
-    budget.spent("", bytes(40_000))
-    outbox.put(*(reading(i) for i in range(10)), feature(1), event(1))
-    async with running(outbox, broker, clock=clock, batch=300.0, budget=budget) as forward:
-        await until(lambda: not outbox.logs[Log.URGENT] and not outbox.logs[Log.FEATURE])
-        assert len(outbox.logs[Log.READING]) == 10
-        assert forward.status()["held"] == ["bulk", "reading"]
-        for _ in range(24):  # batches are rarer now
-            clock.advance(1200)
-            await asyncio.sleep(0.01)
-        await until(lambda: outbox.waiting == 0)
-        assert forward.status()["held"] == []
-    assert Ledger().take(broker.accepted).keys == outbox.keys
+async def test_a_topic_that_is_refused_is_told_before_there_is_anything_to_send(broker):
+    broker.refuse = lambda payload: 0x87
+    outbox = MemoryOutbox()
+    async with running(outbox, broker) as forward:
+        await until(lambda: forward.status()["trouble"])
+        assert forward.status()["connected"]
+        broker.refuse = lambda payload: None
+        await until(lambda: forward.status()["trouble"] == "")
+    assert broker.accepted == []
 
 
 async def test_a_wake_during_a_publish_is_not_forgotten(broker):

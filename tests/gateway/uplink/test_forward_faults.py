@@ -29,6 +29,9 @@ class Session:
             raise self.trouble
         self.taken.append(payload)
 
+    async def ask(self, topic, payload):
+        pass
+
     async def close(self, *, death=False):
         if not self.ended.done():
             self.ended.set_result(SessionLost("closed"))
