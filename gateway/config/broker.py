@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from typing import Any, ClassVar, Self
 
@@ -167,7 +166,7 @@ class Pin(str):
         kind, _, digest = value.replace("sha256//", "sha256/").partition("/")
         try:
             length = len(base64.b64decode(digest, validate=True))
-        except binascii.Error:
+        except ValueError:
             length = 0
         if kind != "sha256" or length != 32:
             raise ValueError(f"'{value}' is not a pin; {how}")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import ssl
 import subprocess
 from pathlib import Path
@@ -10,8 +11,12 @@ import pytest
 
 from gateway.cli import _doctor_broker as broker
 from gateway.cli import _doctor_checks as here
+from gateway.cli import _doctor_reach as reach
+from gateway.config.broker import Pin
 from tests.gateway.cli.doctor_site import config, only, refusing_port
 from tests.peers.broker import mosquitto, subscriber
+from tests.peers.certificates import Authority
+from tests.peers.proxy import tinyproxy
 
 
 @contextlib.asynccontextmanager
@@ -131,3 +136,40 @@ async def test_a_broker_that_admits_known_client_ids_only_is_no_failure(tmp_path
         finding = only(await broker.brokers(config(tmp_path, f"uplink: {{broker: ['mqtt://127.0.0.1:{port}']}}")))
     assert finding.verdict == "warn"
     assert "gateway status" in finding.cure
+
+
+async def test_the_key_of_a_broker_is_shown_and_held_against_the_pins(tmp_path, certificate):
+    finding = await over_tls(tmp_path, certificate, 100, "tls: {{ca: '{ca}'}}")
+    pin = re.search(r"its key is (sha256/\S{44})$", finding.sentence)[1]
+    assert Pin.parse(pin) == pin
+    finding = await over_tls(tmp_path, certificate, 100, f"tls: {{{{ca: '{{ca}}', pin: ['{pin}']}}}}")
+    assert finding.verdict == "fail", "another certificate has another key"
+    assert "the broker has another key than those in tls: pin (sha256/" in finding.sentence
+
+
+async def test_the_way_leads_through_the_proxy_and_its_secret_is_looked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("GATEWAY_SECRET_PROXY", "proxy-canary")
+    async with mosquitto() as real, tinyproxy(login=("me", "proxy-canary")) as url:
+        site = f"uplink: {{broker: ['{real.url}'], proxy: '{url}', proxy_credentials: {{user: me, secret: proxy}}}}"
+        there = config(tmp_path, site)
+        assert only(await broker.brokers(there)).verdict == "ok"
+        assert [found.sentence for found in reach.secrets(there)] == ["'proxy' is there and only its owner may read it"]
+        monkeypatch.setenv("GATEWAY_SECRET_PROXY", "wrong-canary")
+        finding = only(await broker.brokers(there))
+    assert "refuses user 'me'" in finding.sentence
+    assert "canary" not in repr(finding)
+
+
+@pytest.mark.parametrize(
+    ("days", "verdict", "words"), [(100, "ok", "holds for"), (20, "warn", "expires in"), (-1, "fail", "has expired")]
+)
+def test_certificates_of_ours_are_looked_at(tmp_path, days, verdict, words):
+    authority = Authority(tmp_path)
+    authority.issue("hall-1", days=days)
+    there = config(
+        tmp_path,
+        "uplink: {broker: ['mqtts://127.0.0.1'], tls: {ca: Test-CA.crt, certificate: hall-1.crt, key: {secret: k}}}",
+    )
+    client, ca = broker.certificates(there)
+    assert (client.verdict, ca.verdict) == (verdict, "ok")
+    assert f"the client certificate 'hall-1.crt' {words}" in client.sentence
