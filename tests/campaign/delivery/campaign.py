@@ -1,0 +1,45 @@
+"""The uplink of the running gateway: what was measured arrives once by key and in order, whatever happens to broker and connection.
+
+The real `gateway run`, Debian's libmodbus and mosquitto; 150 records a second.
+"""
+
+from __future__ import annotations
+
+from tests.campaign import Job, Results
+from tests.campaign.delivery.outage import Result, away, drops
+from tests.page import table
+
+AWAY_S = 600.0
+DROPS = 100
+NOTICED = 100
+"""Polling notices the uplink when it misses more than one poll in so many records; a busy computer costs one now and then."""
+
+
+def jobs(scale: float) -> list[Job]:
+    """Return what there is to do; all of it waits rather than computes."""
+    return [
+        Job("outages", "broker away", away, (max(2.0, scale * AWAY_S),)),
+        Job("outages", "drops", drops, (max(3, round(scale * DROPS)), 7)),
+    ]
+
+
+def broken(results: Results) -> list[str]:
+    """Return which promises were not kept."""
+    return [
+        f"{one.what}: {one.lost} lost, {one.doubled} doubled, {one.disorder} out of order, {one.missed} polls missed"
+        for one in _outages(results)
+        if one.lost or one.doubled or one.disorder or one.missed * NOTICED > one.records
+    ]
+
+
+def lines(results: Results) -> list[str]:
+    """Return the section of the page."""
+    head = ["what", "seconds", "records", "lost", "repeated under their key", "doubled", "out of order", "polls missed"]
+    counts = ("records", "lost", "repeats", "doubled", "disorder", "missed")
+    return table(
+        head, [[one.what, f"{one.seconds:.0f}", *(f"{getattr(one, name):,}" for name in counts)] for one in _outages(results)]
+    )
+
+
+def _outages(results: Results) -> list[Result]:
+    return [Result(*row) for row in results["outages"].values()]
