@@ -14,14 +14,14 @@ from tests.peers.broker import Inbox
 @pytest.mark.timeout(120)
 def test_a_broker_that_is_away_costs_nothing():
     result = away(2.0)
-    assert campaign.broken({"outages": {"a": [*result]}}) == []
+    assert campaign.broken({"backlogs": {}, "outages": {"a": [*result]}}) == []
     assert result.records > 200
 
 
 @pytest.mark.timeout(120)
 def test_connections_that_are_cut_cost_nothing():
     result = drops(5, 1)
-    assert campaign.broken({"outages": {"a": [*result]}}) == []
+    assert campaign.broken({"backlogs": {}, "outages": {"a": [*result]}}) == []
 
 
 def inbox(*numbers):
@@ -44,6 +44,6 @@ def test_the_judge_sees_a_loss_a_double_and_disorder():
 
 
 def test_the_page_tells_what_was_broken():
-    results = {"outages": {"a": [*judged("x", 1.0, inbox((2, 2)), 0)]}}
+    results = {"backlogs": {}, "outages": {"a": [*judged("x", 1.0, inbox((2, 2)), 0)]}}
     assert campaign.broken(results) == ["x: 1 lost, 0 doubled, 0 out of order, 0 polls missed"]
     assert msgspec.json.encode(campaign.lines(results))
