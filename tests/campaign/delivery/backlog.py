@@ -27,7 +27,7 @@ SETTLED = 100
 
 
 class Result(NamedTuple):
-    """`per_s`: records a second from the first message to the last; delays of live values from the stamp to the subscriber, in s."""
+    """`per_s`: records a second from the first message on; delays of live values from the stamp to the subscriber, in s."""
 
     records: int
     lost: int

@@ -31,7 +31,7 @@ def jobs(scale: float) -> list[Job]:
 def broken(results: Results) -> list[str]:
     """Return which promises were not kept."""
     return [
-        f"a backlog of {one.records:,}: {one.lost} lost, {one.disorder} out of order, {one.per_s:,} a second, live p99 {one.p99_s:.2f} s"
+        f"a backlog of {one.records:,}: {one.lost} lost, {one.disorder} out of order, {one.per_s:,}/s, live p99 {one.p99_s:.2f} s"
         for one in _backlogs(results)
         if one.lost or one.disorder or 0 < one.per_s < DRAIN_PER_S or one.p99_s > LIVE_P99_S
     ] + [
