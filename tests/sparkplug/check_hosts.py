@@ -14,6 +14,9 @@ from tests.sparkplug.view import BIRTHS, DATA, REBIRTH, HostState, Message, Sess
 IN_FLIGHT_MS = 1000
 """What the node had sent before it could have read a command may be seen after it."""
 
+ANSWERED_MS = 1000
+"""A request that reaches the node so soon after a rebirth was written before the host could see it, and is answered by it."""
+
 COALESCE_MS = 30_000
 """A host that asks again so soon after a rebirth that was asked for may have to wait for this long."""
 
@@ -36,13 +39,16 @@ def _requests(view: View) -> Iterator[tuple[Session, int, int]]:
 
 def _answers(view: View) -> Iterator[tuple[Session, int, int, Message | None, bool]]:
     """Yield session, index, time, the birth that answers it, and whether it came soon after another one that was answered."""
-    answered: dict[int, int] = {}  # time of the last birth that was asked for, by session
+    answered: dict[int, Message] = {}  # the last birth that was asked for, by session
     for session, at, at_ms in _requests(view):
+        before = answered.get(session.at)
+        after_ms = at_ms - before.at_ms if before else COALESCE_MS
         birth = next((m for m in session.messages if m.kind == "NBIRTH" and m.at > at), None)
-        soon = at_ms < answered.get(session.at, -COALESCE_MS) + COALESCE_MS
-        yield session, at, at_ms, birth, soon
-        if birth is not None:
-            answered[session.at] = birth.at_ms
+        if before and after_ms < ANSWERED_MS:
+            birth = before
+        elif birth is not None:
+            answered[session.at] = birth
+        yield session, at, at_ms, birth, after_ms < COALESCE_MS
 
 
 def _stops_data(view: View) -> Findings:

@@ -63,14 +63,12 @@ class Observer:
     async def before(self, name: str, port: int, *, old: bool = False) -> AsyncIterator[Server]:
         """Relay a free port to the broker at a port of this computer; it stands in the trace under this name."""
         server = Server(self, name, port, old=old)
-        listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-        server.port = listener.sockets[0].getsockname()[1]
+        await server.back()
         try:
             yield server
         finally:
-            listener.close()
             server.frozen.set()
-            server.cut()
+            server.away()
             await until(lambda: not server.busy, 10, "the connections have ended")
 
     def link(self) -> int:
@@ -84,7 +82,6 @@ class Server:
 
     Attributes:
         port: where it listens.
-        reachable: whether new connections are let through; otherwise they are closed at once.
         frozen: cleared, nothing passes any more, in both directions, and nothing is closed.
         busy: connections that are open.
         old: behave as a broker that knows MQTT 3.1.1 only.
@@ -94,13 +91,24 @@ class Server:
         self.name = name
         self.port = 0
         self.old = old
-        self.reachable = True
+        self._listener: asyncio.Server | None = None
         self.frozen = asyncio.Event()
         self.frozen.set()
         self.busy = 0
         self._observer = observer
         self._target = target
         self._writers: set[asyncio.StreamWriter] = set()
+
+    async def back(self) -> None:
+        """Listen, on the port it had before if it had one."""
+        self._listener = await asyncio.start_server(self.serve, "127.0.0.1", self.port)
+        self.port = self._listener.sockets[0].getsockname()[1]
+
+    def away(self) -> None:
+        """Be gone: every connection is reset, and new ones are refused."""
+        if self._listener is not None:
+            self._listener.close()
+        self.cut()
 
     def cut(self) -> None:
         """Reset every connection."""
@@ -109,9 +117,6 @@ class Server:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection."""
-        if not self.reachable:
-            writer.transport.abort()
-            return
         self.busy += 1
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self._target)
