@@ -1,8 +1,9 @@
-"""Files that a configuration names: whether they are on this computer, which need not be the one the gateway will run on."""
+"""What a configuration needs of the computer, files and a library: whether this one has it; the gateway may run on another."""
 
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -64,7 +65,7 @@ def _meant(path: Path) -> str:
 
 
 def check_files(outcomes: Iterable[Outcome], uplinks: dict[str, Uplink], root: Mapping, base: Path, found: Found) -> None:
-    """Warn of files that are not there; once for each, where it is named first."""
+    """Warn of files, and of a library, that are not there; once for each, where it is named first."""
     told: set[tuple[str, str]] = set()
     for outcome in outcomes:
         for file in outcome.files:
@@ -74,6 +75,12 @@ def check_files(outcomes: Iterable[Outcome], uplinks: dict[str, Uplink], root: M
         tls = _below(node, "tls") if isinstance(node, Mapping) else None
         for file in of_tls(uplink.tls):
             _warn(file, (_below(tls, file.key) if isinstance(tls, Mapping) else None) or node, base, told, found)
+        if uplink.compress and importlib.util.find_spec("zstandard") is None:
+            words = f"'compress: {uplink.compress}' needs the package 'zstandard', which is not installed on this computer"
+            found.warning(
+                _below(node, "compress") or node,
+                f"{words}, so messages would go out uncompressed; install it: pip install 'retrofit-gateway[zstd]'",
+            )
 
 
 def _warn(file: LocalFile, place: Node, base: Path, told: set[tuple[str, str]], found: Found) -> None:

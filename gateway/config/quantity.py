@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
 
@@ -123,3 +123,54 @@ class Size(_Quantity):
     what: ClassVar[str] = "a size"
     example: ClassVar[str] = "512MB"
     __slots__ = ()
+
+
+class Resolution(NamedTuple):
+    """How far a number that is sent may be from the one that was measured: `most`, of itself where `relative`, else in its unit."""
+
+    most: float
+    relative: bool
+
+    @classmethod
+    def parse(cls, value: object) -> Resolution:
+        """Read `0.5%`, or a bare number in the unit of the point.
+
+        Raises:
+            ValueError: it is neither, or nobody could want it.
+        """
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError("expected a resolution such as '0.5%', or a number in the unit of the point such as 0.1")
+        if not isinstance(value, str):
+            return cls._checked(float(value), False, f"{value}")
+        match = _NUMBER.fullmatch(value.replace(",", "."))
+        if not match or "," in value:
+            cure = f"did you mean '{value.replace(',', '.')}'?" if match else "write '0.5%', or a number in the unit of the point"
+            raise ValueError(f"'{value}' is not a resolution; {cure}")
+        number, unit = match.groups()
+        if unit != "%":
+            words = "does not name the unit, it is that of the point" if unit else "in the unit of the point stands without quotes"
+            raise ValueError(f"a resolution {words}; did you mean {number}, or '{number}%'?")
+        return cls._checked(float(number) / 100, True, value)
+
+    @classmethod
+    def _checked(cls, most: float, relative: bool, written: str) -> Resolution:
+        if not 0 < most < math.inf:
+            raise ValueError(f"a resolution must be above 0, not {written}; leave the key out to send exact values")
+        if relative and not 1e-6 <= most <= 0.1:
+            raise ValueError(f"a relative resolution lies between 0.0001% and 10%, not at {written}")
+        return cls(most, relative)
+
+    @property
+    def written(self) -> str:
+        """The resolution as it would be written: `0.5%`, `0.1`."""
+        return f"{self.most * 100:.6g}%" if self.relative else f"{self.most:g}"
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        """Return the JSON Schema of the written forms."""
+        return {
+            "type": ["number", "string"],
+            "exclusiveMinimum": 0,
+            "pattern": r"^\s*\+?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\s*%\s*$",
+            "examples": ["0.5%", 0.1],
+        }

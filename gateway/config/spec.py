@@ -18,7 +18,7 @@ from msgspec import Meta, Struct, field
 from gateway.config.base import Name, SecretRef, Spec
 from gateway.config.broker import BrokerUrl
 from gateway.config.host import LoopbackAddress
-from gateway.config.quantity import Duration, Rate, Size
+from gateway.config.quantity import Duration, Rate, Resolution, Size
 from gateway.config.uplink import Credentials, Keep, Tls, Uplink
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Name",
     "PointSpec",
     "Rate",
+    "Resolution",
     "SecretRef",
     "ShareFile",
     "ShareRule",
@@ -98,6 +99,16 @@ class PointSpec(Spec, frozen=True, kw_only=True):
     heartbeat: Annotated[Duration, Meta(description="report at the latest after this time, also without a change")] = Duration(600)
     limits: Limits | None = None
     every: Annotated[Duration, Meta(description="time between two reads of this point; default: that of the machine")] | None = None
+    resolution: (
+        Annotated[
+            Resolution,
+            Meta(
+                description="how far a value that is sent may be off: of itself (0.5%), or a number in its unit; saves bytes on "
+                "the way, the history here stays exact; default: exact"
+            ),
+        ]
+        | None
+    ) = None
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""
@@ -107,6 +118,8 @@ class PointSpec(Spec, frozen=True, kw_only=True):
             yield "scale", "a scale of 0 makes every value equal to the offset; leave it out for 1"
         if self.states and (self.scale != 1 or self.offset != 0):
             yield "states", "a point with states has no scale or offset"
+        if self.states and self.resolution:
+            yield "resolution", "a point with states is sent by name, which has no resolution"
 
 
 VibrationFeature = Literal["rms", "peak", "peak_to_peak", "crest", "kurtosis", "skewness", "velocity_rms"]
@@ -118,11 +131,16 @@ class Vibration(Spec, frozen=True, kw_only=True):
     window: Annotated[Duration, Meta(description="length of a window")] = Duration(1)
     every: Annotated[Duration, Meta(description="time from the start of one window to the start of the next")] = Duration(10)
     features: Annotated[list[VibrationFeature], Meta(description="features to compute; empty: all")] = field(default_factory=list)
+    resolution: (
+        Annotated[Resolution, Meta(description="how far a feature that is sent may be off, of itself; default: exact")] | None
+    ) = None
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""
         if not 0 < self.window <= 600:
             yield "window", "a window lasts more than 0s and at most 10min"
+        if self.resolution and not self.resolution.relative:
+            yield "resolution", "of features of different units is relative, for example 0.5%"
         yield from _too_often(self.every)
 
 
@@ -134,6 +152,9 @@ class Temperature(Spec, frozen=True, kw_only=True):
     )
     window: Annotated[Duration, Meta(description="length of the sliding window the slope is taken over")] = Duration(600)
     every: Annotated[Duration, Meta(description="time between two slopes")] = Duration(60)
+    resolution: (
+        Annotated[Resolution, Meta(description="how far a slope that is sent may be off: of itself (0.5%), or in K/min")] | None
+    ) = None
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
@@ -68,6 +68,13 @@ class Uplink(Spec, frozen=True, kw_only=True):
     credentials: Credentials | None = None
     tls: Tls = field(default_factory=Tls)
     batch: Annotated[Duration, Meta(description="time between two messages; urgent records do not wait")] = Duration(300)
+    format: Annotated[
+        Literal["json", "cbor"], Meta(description="how messages are written: json for everybody, cbor for few bytes")
+    ] = "json"
+    compress: Annotated[
+        Literal["zstd", "zstd-dictionary"] | None,
+        Meta(description="zstd: any zstd reads it; zstd-dictionary: smaller, the receiver needs the published dictionary"),
+    ] = None
     keep: Keep = field(default_factory=Keep)
     drain: Annotated[
         Size, Meta(description="bytes per second at which a backlog is sent, beside fresh data", examples=["50kB"])

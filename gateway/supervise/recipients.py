@@ -14,6 +14,7 @@ from gateway.config.spec import Config, Contract, Keep
 from gateway.model import Record, Stamp
 from gateway.outbox import SegmentedOutbox
 from gateway.share import Door, Share
+from gateway.uplink.encoding import Encoding, Resolutions
 from gateway.uplink.forward import Forwarder
 from gateway.uplink.pace import Budget
 
@@ -63,12 +64,13 @@ class Recipient:
         self.door.replace(Share(config.contract, self.name))
         if self.budget is None or self.budget.per_day != spec.budget:
             self.budget = Budget(self._clock, spec.budget)
-        identity = (config.site, config.gateway, Path(config.path).parent, spec)
+        resolutions = Resolutions.of(config.machines)
+        identity = (config.site, config.gateway, Path(config.path).parent, spec, resolutions)
         if identity != self._identity:
             changes.append(f"uplink {self.name}: {'connected anew' if self._identity else 'started'}")
             await self._disconnect()
             self._identity = identity
-            self.forwarder = self._forwarder(config)
+            self.forwarder = self._forwarder(config, resolutions)
             self._forward_task = spawn(self.forwarder.run(), f"uplink {self.name}")
         elif self.forwarder is not None:
             self.forwarder.retry()  # somebody has put right what the broker refused, or wants to know
@@ -107,13 +109,14 @@ class Recipient:
             await asyncio.wait({self._forward_task})
             self._pulse.forget(f"uplink {self.name}")
 
-    def _forwarder(self, config: Config) -> Forwarder:
+    def _forwarder(self, config: Config, resolutions: Resolutions) -> Forwarder:
         base = Path(config.path).parent
+        spec = config.uplinks[self.name]
         return Forwarder(
             site=config.site,
             gateway=config.gateway,
             name=self.name,
-            spec=config.uplinks[self.name],
+            spec=spec,
             outbox=self.outbox,
             clock=self._clock,
             read_secret=lambda secret: self._read_secret(secret, base),
@@ -122,6 +125,7 @@ class Recipient:
             passes=self.door.passes,
             repair=self._repair,
             budget=self.budget,
+            encoding=Encoding(spec.format, spec.compress, resolutions),
         )
 
 

@@ -2,54 +2,74 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from gateway.model import Event, Feature, Reading, Stamp, Tombstone
+from gateway.uplink.batch import read
 from gateway.uplink.errors import FormatError
-from gateway.uplink.wire import Wire, read, rows
+from gateway.uplink.layout import Layout
+from gateway.uplink.wire import Wire
+from gateway.uplink.words import REASON, Row, band
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def flat(payload: bytes | bytearray | memoryview | str) -> Iterator[dict[str, Any]]:
-    """Yield one plain dict per record, as JSON has it, series by series.
+    """Yield one plain dict per record, as JSON has it, column by column.
 
     Every dict has t (ISO 8601, UTC), kind, machine, point, value, unit, quality, log, epoch, seq; where they apply also
-    reason, time, window_s, band_hz, and the fields of an event or a tombstone.
+    reason, time, window_s, band_hz, resolution (how far the value may be off, as it stands in site.yaml), and the fields of an
+    event or a tombstone.
 
     Raises:
         FormatError: the payload is no such message.
     """
-    wire = read(payload)
-    for series in wire.series:
-        for seq, t, value, quality, reason, time in rows(wire.base, series):
-            row = _flat(wire, seq, t, time, series.kind, machine=series.machine, point=series.point, value=value, unit=series.unit)
-            row["quality"] = quality
-            if reason:
-                row["reason"] = reason
-            if series.kind == "feature":
-                row |= {"window_s": series.window_s, "band_hz": None if series.band_hz is None else list(series.band_hz)}
-            yield row
-    for event in wire.events:
-        fields = {name: getattr(event, name) for name in ("severity", "before", "after", "acknowledged")}
-        names: dict[str, Any] = {name: getattr(event, name) for name in ("machine", "point", "value", "unit")}
-        row = _flat(wire, wire.base.seq + event.seq, wire.base.t + event.t, event.time, "event", **names)
-        yield row | {"event": event.kind, **fields}
-    for loss in wire.losses:
-        row = _flat(wire, wire.base.seq + loss.seq, wire.base.t + loss.t, loss.time, "tombstone")
-        yield row | {"lost": loss.log, "first": loss.first, "last": loss.last, "count": loss.count}
+    message, rows = read(payload)
+    for row in rows:
+        yield flat_row(message, row)
 
 
-def _flat(
-    wire: Wire, seq: int, t: int, time: str, kind: str, machine: str = "", point: str = "", value: Any = None, unit: str = ""
-) -> dict[str, Any]:
+def flat_row(message: Wire | Layout, row: Row) -> dict[str, Any]:
+    """Return one record of a message as a plain dict."""
+    return _flat(row) | {"log": message.log, "epoch": message.epoch, "seq": row.seq}
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    record = row.record
+    made: dict[str, Any] = {"t": _moment(record.stamp, row.seq), "kind": type(record).__name__.lower()}
+    if isinstance(record, Tombstone):
+        made |= {"machine": "", "point": "", "value": None, "unit": "", "quality": "good"}
+        made |= {"lost": record.lost.value, "first": record.first, "last": record.last, "count": record.count}
+    else:
+        made |= {"machine": record.machine, "point": record.point, "value": _value(record.value), "unit": record.unit}
+        made["quality"] = "good" if isinstance(record, Event) else record.quality.word
+    if isinstance(record, Event):
+        made |= {"event": record.kind, "severity": record.severity.value, "before": record.before, "after": record.after}
+        made["acknowledged"] = record.acknowledged
+    if isinstance(record, Reading | Feature) and record.reason:
+        made["reason"] = REASON[record.reason]
+    if isinstance(record, Feature):
+        limits = band(record.band_hz)
+        made |= {"window_s": record.window_s, "band_hz": limits and list(limits)}
+    if row.resolution:
+        made["resolution"] = row.resolution.written
+    if record.stamp.quality != "synced":
+        made["time"] = record.stamp.quality.value
+    return made
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return {"base64": b64encode(value).decode()}
+    return [_value(entry) for entry in value] if isinstance(value, list) else value
+
+
+def _moment(stamp: Stamp, seq: int) -> str:
     try:
-        moment = (_EPOCH + timedelta(microseconds=t)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        moment = _EPOCH + timedelta(microseconds=stamp.wall_ns // 1000)
     except OverflowError:
         raise FormatError(f"t of seq {seq} is outside the years 1 to 9999") from None
-    row = {"t": moment, "kind": kind, "machine": machine, "point": point, "value": value, "unit": unit, "quality": "good"}
-    row |= {"log": wire.log, "epoch": wire.epoch, "seq": seq}
-    if time != "synced":
-        row["time"] = time
-    return row
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

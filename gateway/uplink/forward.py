@@ -18,6 +18,7 @@ from gateway.model import Log, Record, Sequenced, Stamp, TimeQuality
 from gateway.uplink import batch, reasons
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.caller import Caller, Connected, client_id
+from gateway.uplink.encoding import Encoding
 from gateway.uplink.errors import PublishRefused, SessionLost, UplinkError
 from gateway.uplink.pace import RARER, SMALL_RUN, Bucket, Budget
 from gateway.uplink.report import Report
@@ -48,6 +49,7 @@ class Forwarder:
         passes: Callable[[Record], bool] = lambda _: True,
         repair: Callable[[Stamp], Stamp] = lambda stamp: stamp,
         budget: Budget | None = None,
+        encoding: Encoding = batch.PLAIN,
         random: Random | None = None,
         claim: int = 1000,
         **calling: Any,
@@ -68,6 +70,7 @@ class Forwarder:
                 withdrawn it since, its key is sent with the notice of a loss in its place.
             repair: gives a stamp from before the clock was known its time, see `gateway.timeline`.
             budget: the bytes of a day, shared with the live lane; default: no limit.
+            encoding: how messages are written.
             random: source of jitter.
             claim: records taken from the outbox at a time.
             calling: further options of the `Caller`: connect, first_within_s, keepalive_s, timeout_s.
@@ -80,6 +83,7 @@ class Forwarder:
         self._clock = clock
         self._passes = passes
         self._repair = repair
+        self._encoding = encoding
         self._claim = claim
         self._sizing = Sizing()
         self._budget = budget or Budget(clock, None)
@@ -137,7 +141,7 @@ class Forwarder:
             try:
                 more = await self._turn(session)
                 if not self._permitted:  # nothing waited that would have told
-                    question = batch.question(self._site, self._gateway)
+                    question = batch.question(self._site, self._gateway, self._encoding)
                     await session.ask(question.topic, question.payload)
                     self._permitted = True
             except (PublishRefused, _StoreFailed) as trouble:
@@ -175,9 +179,16 @@ class Forwarder:
         new = (item for item in claim.records if item.seq > self._accepted.get((item.log, item.epoch), -1))
         todo = [self._outgoing(item) for item in new]
         most = session.max_payload or batch.MAX_PAYLOAD
-        sizes = {"max_payload": min(self._sizing.limit, most), "largest_value": min(self._sizing.largest_value, most)}
+        encode = partial(
+            batch.encode,
+            self._site,
+            self._gateway,
+            todo,
+            encoding=self._encoding,
+            max_payload=min(self._sizing.limit, most),
+            largest_value=min(self._sizing.largest_value, most),
+        )
         lanes: dict[Log, list[batch.Message]] = {}
-        encode = partial(batch.encode, self._site, self._gateway, todo, **sizes)
         for message in encode() if len(todo) <= SMALL_RUN else await self._waits.beating(asyncio.to_thread(encode)):
             lanes.setdefault(message.log, []).append(message)
         self._sending = True

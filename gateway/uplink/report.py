@@ -25,7 +25,7 @@ class Report:
 
     Events: `uplink_connected`, `uplink_lost` (also: it cannot be made), `uplink_refused` (the broker answers with a reason),
     `publish_refused`, `outbox_failed`, `uplink_recovered`, `uplink_downgraded`, `value_left_out`, `message_ignored`,
-    `certificate_expires`, `uplink_taken_over`,
+    `certificate_expires`, `uplink_taken_over`, `message_uncompressed`,
     `uplink_fault` (an error nobody expected).
     """
 
@@ -37,6 +37,7 @@ class Report:
         self._protocol = ""
         self._since = ""
         self._warnings: tuple[str, ...] = ()
+        self._uncompressed = ""
         self._warned: set[str] = set()
         self._expires: dict[str, float] = {}
         self._trouble: dict[str, str] = {}
@@ -64,7 +65,11 @@ class Report:
             "since": self._since,
             "trouble": "; ".join(dict.fromkeys(self._trouble.values())),
             "last_error": self._last_error,
-            "warnings": [*self._warnings, *(self._expiry(what, ends) for what, ends in self._expires.items() if self._soon(ends))],
+            "warnings": [
+                *self._warnings,
+                *(self._expiry(what, ends) for what, ends in self._expires.items() if self._soon(ends)),
+                *filter(None, [self._uncompressed]),
+            ],
             "certificates": {what: round(self._days(ends), 1) for what, ends in self._expires.items()},
             "next_attempt_s": waits,
             "published_messages": self._messages,
@@ -153,6 +158,10 @@ class Report:
         self._messages += 1
         self._records += message.count
         self._bytes += len(message.payload)
+        if message.trouble and message.trouble not in self._warned:
+            self._warned.add(message.trouble)
+            self._log.warning("message_uncompressed", reason=message.trouble)
+        self._uncompressed = message.trouble
         for point in message.cut:
             if point not in self._warned:
                 self._warned.add(point)

@@ -1,4 +1,4 @@
-"""The batch lane's message as it stands on the wire: structs that are its schema, and the check of what comes in.
+"""Version 1 of the batch lane's message as it stands on the wire: structs that are its schema, and how its columns are read.
 
 `docs/formats.md` documents it for people; fields that are left out have the default given here.
 """
@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct
 
-from gateway.model import Quality, TimeQuality
 from gateway.uplink.errors import FormatError
+from gateway.uplink.words import GOOD, SYNCED
 
 FORMAT = "retrofit-gateway/batch"
 VERSION = 1
-GOOD = Quality.GOOD.word
-SYNCED = TimeQuality.SYNCED.value
 
 
 class Even(Struct, frozen=True):
@@ -27,7 +24,7 @@ class Even(Struct, frozen=True):
     step: int
 
 
-Column = list[int] | Even
+Integers = list[int] | Even
 """Whole numbers: the first is relative to the message's base, each further one to the one before it."""
 
 Words = str | list[str]
@@ -47,8 +44,8 @@ class Series(Struct, omit_defaults=True):
     machine: str
     point: str
     kind: Literal["reading", "feature"]
-    seq: Column
-    t: Column
+    seq: Integers
+    t: Integers
     value: list[Any]
     unit: str = ""
     quality: Words = GOOD
@@ -56,6 +53,7 @@ class Series(Struct, omit_defaults=True):
     time: Words = SYNCED
     window_s: float = 0.0
     band_hz: tuple[float | None, float | None] | None = None
+    resolution: dict[Literal["relative", "absolute"], float] | None = None
 
 
 class EventRow(Struct, omit_defaults=True):
@@ -102,37 +100,17 @@ class Wire(Struct, omit_defaults=True):
     losses: list[LossRow] = []
 
 
-def read(payload: bytes | bytearray | memoryview | str) -> Wire:
-    """Return the message as it stands on the wire, checked.
+def rows(base: Base, series: Series) -> Iterator[tuple[int, int, Any, str, str, str]]:
+    """Yield seq, t (µs since 1970 UTC), value, quality, reason and time quality of each value of a series.
 
     Raises:
-        FormatError: it is none of ours, newer than this program, or its columns do not fit together.
+        FormatError: its columns do not fit together.
     """
-    try:
-        mark = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise FormatError(f"not JSON: {exc}") from None
-    if not isinstance(mark, dict) or mark.get("format") != FORMAT:
-        found = f"format is {mark['format']!r}" if isinstance(mark, dict) and "format" in mark else "it has no format"
-        raise FormatError(f"not a {FORMAT} message: {found}")
-    if mark.get("version") != VERSION:
-        raise FormatError(f"version is {mark.get('version')!r}, this program reads version {VERSION}")
-    try:
-        wire = msgspec.convert(mark, Wire)
-    except msgspec.ValidationError as exc:
-        raise FormatError(str(exc)) from None
-    for i, series in enumerate(wire.series):
-        count = len(series.value)
-        for name in ("seq", "t", "quality", "reason", "time"):
-            column = getattr(series, name)
-            if isinstance(column, list) and len(column) != count:
-                raise FormatError(f"series[{i}]: {name} has {len(column)} entries for {count} values")
-    return wire
-
-
-def rows(base: Base, series: Series) -> Iterator[tuple[int, int, Any, str, str, str]]:
-    """Yield seq, t (µs since 1970 UTC), value, quality, reason and time quality of each value of a series."""
     count = len(series.value)
+    for name in ("seq", "t", "quality", "reason", "time"):
+        column = getattr(series, name)
+        if isinstance(column, list) and len(column) != count:
+            raise FormatError(f"series '{series.point}': {name} has {len(column)} entries for {count} values")
     return zip(
         _running(series.seq, base.seq, count),
         _running(series.t, base.t, count),
@@ -142,7 +120,7 @@ def rows(base: Base, series: Series) -> Iterator[tuple[int, int, Any, str, str, 
     )
 
 
-def _running(column: Column, base: int, count: int) -> Iterator[int]:
+def _running(column: Integers, base: int, count: int) -> Iterator[int]:
     if isinstance(column, Even):
         yield from (base + column.first + i * column.step for i in range(count))
         return

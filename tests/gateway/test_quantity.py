@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.quantity import Duration, LongDuration, Rate, Size
+from gateway.config.quantity import Duration, LongDuration, Rate, Resolution, Size
 
 KINDS = [Duration, Rate, Size]
 
@@ -102,3 +102,33 @@ def test_the_schema_shows_an_example_that_is_right_and_names_all_units(kind):
         assert unit in schema["description"]
         assert re.search(schema["pattern"], f"1{unit}")
     assert not re.search(schema["pattern"], "1")
+
+
+@pytest.mark.parametrize(
+    ("written", "most", "relative"), [("0.5%", 0.005, True), (" 2 % ", 0.02, True), (0.1, 0.1, False), (5, 5.0, False)]
+)
+def test_a_resolution_is_a_share_or_a_number_in_the_unit_of_the_point(written, most, relative):
+    resolution = Resolution.parse(written)
+    assert resolution == Resolution(most, relative)
+    assert Resolution.parse(float(resolution.written) if not relative else resolution.written) == resolution
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("0.5", "a resolution in the unit of the point stands without quotes; did you mean 0.5, or '0.5%'?"),
+        ("0.1 °C", "a resolution does not name the unit, it is that of the point; did you mean 0.1, or '0.1%'?"),
+        ("0,5%", "'0,5%' is not a resolution; did you mean '0.5%'?"),
+        ("fine", "'fine' is not a resolution; write '0.5%', or a number in the unit of the point"),
+        (0, "a resolution must be above 0, not 0; leave the key out to send exact values"),
+        (-1, "a resolution must be above 0, not -1; leave the key out to send exact values"),
+        ("0%", "a resolution must be above 0, not 0%; leave the key out to send exact values"),
+        ("50%", "a relative resolution lies between 0.0001% and 10%, not at 50%"),
+        (float("inf"), "a resolution must be above 0, not inf; leave the key out to send exact values"),
+        (True, "expected a resolution such as '0.5%', or a number in the unit of the point such as 0.1"),
+        (None, "expected a resolution such as '0.5%', or a number in the unit of the point such as 0.1"),
+    ],
+)
+def test_what_is_no_resolution_is_told_with_what_was_meant(written, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Resolution.parse(written)

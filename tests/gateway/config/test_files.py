@@ -1,3 +1,5 @@
+import importlib.util
+
 import pytest
 
 SITE = """site: s
@@ -49,3 +51,15 @@ def test_files_that_are_there_say_nothing(site, tmp_path):
 def test_what_is_wrong_with_a_file_is_told(site, tmp_path, make, message):
     make(tmp_path / "bearing.wav")
     assert message in site(SITE).problems[0].message
+
+
+COMPRESSED = "site: s\ngateway: g\nuplink:\n  broker: [mqtts://hub]\n  compress: zstd\n"
+
+
+def test_a_library_that_is_not_there_is_a_warning_with_what_to_install(site, monkeypatch):
+    assert site(COMPRESSED).problems == ()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    (problem,) = site(COMPRESSED).problems
+    assert (problem.level, problem.line) == ("warning", 5)
+    assert "'compress: zstd' needs the package 'zstandard'" in problem.message
+    assert "pip install 'retrofit-gateway[zstd]'" in problem.message

@@ -1,8 +1,14 @@
 """A broker in memory that does exactly what a test says."""
 
 import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
 
 from gateway.uplink.errors import PublishRefused, SessionLost
+from tests.gateway.uplink.fakes import forwarder
+
+URL = "mqtt://127.0.0.1"
 
 
 class Broker:
@@ -65,3 +71,16 @@ class FakeSession:
     async def close(self, *, death=False):
         self.closed, self.death = True, death
         self.lose()
+
+
+@asynccontextmanager
+async def running(outbox, broker, *urls, **options):
+    """Run a forwarder from this outbox to this broker; options as `forwarder` takes them."""
+    forward = forwarder(outbox, *(urls or [URL]), connect=broker.connect, **options)
+    task = asyncio.create_task(forward.run())
+    try:
+        yield forward
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task

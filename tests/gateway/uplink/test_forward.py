@@ -1,7 +1,6 @@
 """What the forwarder promises, with a broker that does exactly what each test says and a clock that moves when told."""
 
 import asyncio
-from contextlib import asynccontextmanager
 from random import Random
 
 import pytest
@@ -14,28 +13,14 @@ from gateway.model import Log
 from gateway.uplink import caller, waits
 from gateway.uplink.batch import decode
 from gateway.uplink.waits import until_turn
-from tests.gateway.uplink.fake_broker import Broker
+from tests.gateway.uplink.fake_broker import URL, Broker, running
 from tests.gateway.uplink.fakes import Eager, Ledger, MemoryOutbox, event, feature, forwarder, reading
 from tests.waiting import until
-
-URL = "mqtt://127.0.0.1"
 
 
 @pytest.fixture
 async def broker():
     return Broker()
-
-
-@asynccontextmanager
-async def running(outbox, broker, *urls, **options):
-    forward = forwarder(outbox, *(urls or [URL]), connect=broker.connect, **options)
-    task = asyncio.create_task(forward.run())
-    try:
-        yield forward
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
 
 
 async def test_it_introduces_itself_by_site_and_gateway_and_reads_the_secret_anew_each_time(broker):

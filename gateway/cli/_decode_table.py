@@ -1,0 +1,68 @@
+"""A message as text: a line about it, and a table of its records; nothing in it can steer the terminal."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from typing import Any
+
+from gateway.uplink.layout import Layout
+from gateway.uplink.packing import describe
+from gateway.uplink.wire import Wire
+
+_WIDEST = 48
+
+
+def heading(message: Wire | Layout, payload: bytes, rows: list[dict[str, Any]]) -> str:
+    """Return whose message it is, its key, and how it was sent."""
+    seqs = [row["seq"] for row in rows]
+    span = f"seq {min(seqs)} to {max(seqs)}" if seqs else "empty"
+    who = f"{message.site} / {message.gateway}, log {message.log}, epoch {message.epoch}, {span}"
+    count = "1 record" if len(rows) == 1 else f"{len(rows)} records"
+    how = f"{count}, version {message.version}, {describe(payload)}, {len(payload)} bytes"
+    return printable(f"{who}: {how}")
+
+
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    """Return the lines of the table; on a terminal, not wider than it."""
+    cells = [("time", "seq", "machine", "point", "value", "quality")]
+    cells += [
+        (row["t"].removesuffix("Z"), str(row["seq"]), row["machine"], row["point"], _value(row), _quality(row)) for row in rows
+    ]
+    clean = [[printable(cell) for cell in line] for line in cells]
+    widths = [min(_WIDEST, max(len(line[column]) for line in clean)) for column in range(6)]
+    lines = ["  ".join(_fit(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in clean]
+    most = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return [line[:most] for line in lines]
+
+
+def _fit(cell: str, width: int) -> str:
+    return cell.ljust(width) if len(cell) <= width else f"{cell[: width - 1]}…"
+
+
+def _value(row: dict[str, Any]) -> str:
+    if row["kind"] == "tombstone":
+        return f"lost: {row['count']} of {row['lost']}, seq {row['first']} to {row['last']}"
+    value, unit = row["value"], row["unit"] if row["unit"] != "1" else ""
+    if row["kind"] == "event":
+        measured = "" if value is None else f" at {value:g} {unit}".rstrip()
+        return f"{row['severity']}: {row['event']} {row['before']} to {row['after']}{measured}"
+    if value is None:
+        return "-"
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    resolution = row.get("resolution", "")
+    return f"{shown} {unit}".rstrip() + (f" ±{resolution}" if resolution else "")
+
+
+def _quality(row: dict[str, Any]) -> str:
+    """Return what is not as it should be; most often nothing."""
+    told = [] if row["quality"] == "good" else [row["quality"]]
+    told += [row["reason"].replace("_", " ")] if "reason" in row else []
+    told += ["time uncertain"] if "time" in row else []
+    return ", ".join(told)
+
+
+def printable(text: str) -> str:
+    """Return the text without what would steer a terminal."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "·" for char in text)
