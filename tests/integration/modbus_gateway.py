@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, NamedTuple
 
 from drivers.modbus.spec import ModbusLink, ModbusUnit
 from gateway.clock import Clock
@@ -16,6 +17,7 @@ from gateway.model import Record
 from gateway.supervise import Machines, Pulse
 from tests.drivers.modbus.tables import point
 from tests.peers.modbus_units import Units
+from tests.waiting import until
 
 
 def machine(name: str, scheme: str, place: str, every_s: float, *, unit: int = 1, timeout: float = 1.0, **options: Any) -> Machine:
@@ -52,9 +54,49 @@ def state(machines: Machines, name: str) -> str:
     return str(machines.status()[name]["state"])
 
 
-async def rates(peer: Units, seconds: float) -> dict[int, float]:
-    """Return requests per second of each unit, counted by the peer."""
-    began, before = time.monotonic(), peer.requests()
-    await asyncio.sleep(seconds)
-    after, took = peer.requests(), time.monotonic() - began
-    return {unit: (after[unit] - before[unit]) / took for unit in after}
+KEPT = 0.95
+"""Share of their rate that units keep while others are dead."""
+
+_STRETCHES = 3
+
+
+class Control(NamedTuple):
+    """A second line on which all units live, and its machines: it tells what this computer has time for now."""
+
+    peer: Units
+    machines: Machines
+
+    def missed(self) -> int:
+        """Return how many moments passed unused so far."""
+        return sum(one["missed"] for one in self.machines.status().values())
+
+
+@contextlib.asynccontextmanager
+async def beside(
+    start: Callable[[], AbstractAsyncContextManager[Units]], scheme: str, numbers: Iterable[int], every_s: float
+) -> AsyncIterator[Control]:
+    """Poll a control."""
+    async with start() as control, polled(units(scheme, control.place, numbers, every_s)) as machines:
+        await until(lambda: all(one["state"] == "good" for one in machines.status().values()))
+        yield Control(control, machines)
+
+
+async def lost(peer: Units, control: Control, numbers: Iterable[int], seconds: float) -> dict[int, float]:
+    """Return the units that are read too seldom, each with its share of what the peer on the other line sees in the same time.
+
+    Both lines are counted at their peers, so a busy computer costs both the same. One request at the edge of the time is forgiven
+    to a unit, none to all of them together. Where the computer was busier for one line, another stretch of time is counted.
+    """
+    for _ in range(_STRETCHES):
+        before = peer.requests(), control.peer.requests()
+        await asyncio.sleep(seconds)
+        read, most = (
+            {n: now[n] - then[n] for n in numbers}
+            for now, then in zip((peer.requests(), control.peer.requests()), before, strict=True)
+        )
+        short = {n: round(read[n] / most[n], 3) for n in numbers if read[n] + 1 < KEPT * most[n]}
+        if not short and sum(read.values()) < KEPT * sum(most.values()):
+            short = {0: round(sum(read.values()) / sum(most.values()), 3)}
+        if not short:
+            break
+    return short
