@@ -244,7 +244,7 @@ class Log:
                     yield from self._pieces(span)
                 else:
                     yield span
-            if segment.level and self.cut < segment.last:
+            if segment.tells and self.cut < segment.last:
                 at = max(at, segment.last + 1)
         if at <= self.last:
             yield from self._pieces(self._tail_gap(at))
@@ -338,7 +338,7 @@ class Log:
                 lost += told_lost(segment, segment.first, segment.last)
                 used_bytes += segment.size - START
                 at = segment.last + 1
-            if segment.level and self.cut < segment.last:
+            if segment.tells and self.cut < segment.last:
                 at = max(at, segment.last + 1)
         if at <= self.last:
             gap = self._tail_gap(at)

@@ -154,6 +154,11 @@ class Segment:
         """What the CRC of every frame here continues from: the place."""
         return crc32c(_SEED.pack(_hexed(self.epoch, 8), self.rank, self.first))
 
+    @property
+    def tells(self) -> bool:
+        """Whether it begins with the record that tells what was thinned out of it."""
+        return self.level > 0 and (not self.loaded or self.seqs[:1] == array("Q", [self.first]))
+
     def forget(self) -> None:
         """Let go of what `load` has found, and close the file."""
         self.loaded = False

@@ -1,7 +1,7 @@
 """What is to be read of a segment from some seq on: runs of frames, and the gaps between them.
 
 In a segment that was thinned out numbers are missing on purpose, and its first record tells them; there a gap is only what is
-damaged as well.
+damaged as well. When that record is damaged itself, every hole is a gap.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def spans(segment: Segment, at: int, cut: int) -> Iterator[Gap | Run]:
     """
     seqs = segment.seqs
     i, stop = bisect_left(seqs, max(at, cut + 1)), len(seqs)
-    if segment.level:
+    if segment.tells:
         yield from _thinned(segment, at, cut, i)
         return
     while i < stop:
@@ -78,18 +78,14 @@ def damage(segment: Segment) -> Gap | None:
     seqs = segment.seqs
     if len(seqs) >= segment.told:
         return None
-    if seqs and seqs[0] == segment.first:
-        place = _run_end(seqs, 0)
-        return Gap(seqs[place - 1] + 1, seqs[place] - 1 if place < len(seqs) else segment.last, segment.told - len(seqs))
-    # the record that tells of the others is lost itself
-    last = seqs[0] - 1 if seqs else segment.last
-    return Gap(segment.first, last, segment.last - segment.first + 1 - len(seqs))
+    place = _run_end(seqs, 0) if seqs else 0
+    first = seqs[place - 1] + 1 if place else segment.first
+    return Gap(first, seqs[place] - 1 if place < len(seqs) else segment.last, segment.told - len(seqs))
 
 
 def told_lost(segment: Segment, first: int, last: int) -> int:
     """Return how many records are told as lost by one with a seq in `first`..`last`, which a thinned-out segment begins with."""
-    there = not segment.loaded or (segment.seqs and segment.seqs[0] == segment.first)
-    return segment.last - segment.first + 2 - segment.told if segment.level and there and first <= segment.first <= last else 0
+    return segment.last - segment.first + 2 - segment.told if segment.tells and first <= segment.first <= last else 0
 
 
 def _run_end(seqs: Any, i: int) -> int:

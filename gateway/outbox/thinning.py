@@ -56,18 +56,21 @@ class Thinner:
         return False
 
     def _pair(self) -> tuple[Segment, Segment] | None:
-        """Return the two that are next: of the older half of the log the least thinned out, and the oldest of these."""
+        """Return the two that are next: in the older half of the log, equally often thinned out, and least; of these the oldest.
+
+        Two that are not would both have to give, and the older one has given already.
+        """
         log = self._log
         old = [segment for segment in log.segments[:-1] if segment.first > max(log.seen, log.acknowledged, log.cut)]
         pairs = [
             (one, two)
             for one, two in pairwise(old[: len(old) // 2 + 1])
-            if max(one.level, two.level) < MOST and not {one.name, two.name} & self._stubborn
+            if one.level == two.level < MOST and not {one.name, two.name} & self._stubborn
         ]
-        return min(pairs, key=lambda pair: max(pair[0].level, pair[1].level), default=None)
+        return min(pairs, key=lambda pair: pair[0].level, default=None)
 
     def _join(self, one: Segment, two: Segment, head: Head, stamp: Stamp) -> bool:
-        log, level = self._log, max(one.level, two.level) + 1
+        log, level = self._log, one.level + 1
         if not (log.load(one) and log.load(two)) or two.first != one.last + 1 or two.missing or one.suspect or two.suspect:
             return False
         records: list[bytes] = []
@@ -110,15 +113,23 @@ class Thinner:
 
 
 def _fitting(records: list[bytes], room: int) -> list[int] | None:
-    """Return the indices of those that stay so that they fit into `room` bytes; None when that cannot be done."""
-    kept = list(range(len(records)))
+    """Return the indices of those that stay so that they fit into `room` bytes; None when that cannot be done.
+
+    What is a little too much is taken from the oldest, which are thinned out once more.
+    """
+    kept = pick(records)
+    size = sum(framed_size(records[i]) for i in kept)
     for _ in range(_PASSES):
-        fewer = [kept[i] for i in pick([records[i] for i in kept])]
-        if len(fewer) == len(kept):
-            return None
+        again = {kept[i] for i in pick([records[i] for i in kept])}
+        fewer = []
+        for i in kept:
+            if size > room and i not in again:
+                size -= framed_size(records[i])
+            else:
+                fewer.append(i)
         kept = fewer
-        if sum(framed_size(records[i]) for i in kept) <= room:
-            return kept
+        if size <= room:
+            return kept if len(kept) < len(records) else None
     return None
 
 
