@@ -24,6 +24,9 @@ from tests.peers.modbus_evil_ascii import in_characters
 LONGEST = 700
 """Bytes of an input; the longest frame, of ASCII, has 513 characters."""
 
+MOST_PIECES = 6
+"""Of what is shown; noise is looked through again with every piece, so more would only take longer."""
+
 Check = Callable[[bytes], None]
 
 
@@ -79,7 +82,7 @@ def overheard(data: bytes) -> None:
 def shown(data: bytes) -> None:
     source, pieces = Source(data), []
     framing, direction = (("rtu", "ascii", "mbap")[source.number(2)]), source.number(255)
-    while piece := source.bytes(1 + source.number(63)):
+    while (piece := source.bytes(1 + source.number(63))) and len(pieces) < MOST_PIECES:
         if direction & 2 and framing != "mbap":
             piece = _sealed(piece) if framing == "rtu" else in_characters(_sealed(piece))
         pieces.append(("rx" if direction & 1 else "tx", piece))
