@@ -6,9 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+SEGMENT = 1448
+"""Bytes of payload in a full segment: 1500 of Ethernet without the headers of IPv4 and TCP, with time stamps."""
+
 
 class Relay:
     """The relay; `most` is the largest number of connections at a time so far, `refused` those that were one too many.
+
+    `bytes` and `segments` count what it carried both ways: payload of TCP, and the segments of an Ethernet that it takes.
 
     Attributes:
         only_one: close a second connection at once.
@@ -23,6 +28,7 @@ class Relay:
         self.lingers_s = 0.0
         self.cut_after = 0
         self.open = self.most = self.refused = self.cuts = self.accepted = 0
+        self.bytes = self.segments = 0
         self._writers: set[asyncio.StreamWriter] = set()
         self._occupied = 0
 
@@ -68,7 +74,9 @@ class Relay:
     async def _way(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: bool = False) -> None:
         seen = 0
         with contextlib.suppress(ConnectionError):
-            while data := await reader.read(4096):
+            while data := await reader.read(65536):
+                self.bytes += len(data)
+                self.segments += -(-len(data) // SEGMENT)
                 writer.write(data)
                 seen += 1
                 if answers and self.cut_after and seen >= self.cut_after:
