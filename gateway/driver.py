@@ -181,6 +181,7 @@ class Plugin(Struct, frozen=True, kw_only=True):
         check: offline check across keys of one machine: (link, unit options, points by name).
         plan: the requests of one scan of such points, in order: (link, unit options, points by name, seconds a device takes to
             begin its answer, None for a usual time). What all machines of a connection need is compared with their periods.
+        remarks: what bounds those requests, in words, one sentence each: (link, unit options).
         files: the files on this computer that a connection needs.
         streams: whether its drivers have the power `Streams`; only then a machine may have `vibration:`, and where `unit` has a
             field `waveform`, only a machine that sets it.
@@ -198,6 +199,7 @@ class Plugin(Struct, frozen=True, kw_only=True):
     check_address: Callable[[str, str], str]
     check: Callable[[Link, Any, dict[str, Any]], Iterable[Finding]] | None = None
     plan: Callable[[Link, Any, dict[str, Any], float | None], Iterable[PlannedRequest]] | None = None
+    remarks: Callable[[Link, Any], Iterable[str]] | None = None
     files: Callable[[Link], Iterable[LocalFile]] | None = None
     streams: bool = False
     medium: Callable[[str, str], Literal["serial", "tcp", ""]] = lambda scheme, address: ""

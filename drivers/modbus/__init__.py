@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drivers.modbus.check import check, check_address, medium
-from drivers.modbus.forecast import forecast
+from drivers.modbus.forecast import forecast, remarks
 from drivers.modbus.spec import ModbusLink, ModbusPoint, ModbusUnit
 from gateway.driver import Plugin
 
@@ -33,6 +33,7 @@ PLUGIN = Plugin(
     check_address=check_address,
     check=check,
     plan=forecast,
+    remarks=remarks,
     streams=True,
     medium=medium,
 )

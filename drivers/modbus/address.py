@@ -36,7 +36,7 @@ _OTHER_WORDS: Final = {
     **dict.fromkeys(("inputs", "input_register", "input-register", "ir", "3x"), "input"),
     **dict.fromkeys(("holdings", "holding_register", "holding-register", "register", "hr", "4x", "h"), "holding"),
 }
-_TWO_WORDS = re.compile(r"^(discrete|input|holding)\s+(?:inputs?|registers?)\b", re.IGNORECASE)
+TWO_WORDS = re.compile(r"^(discrete|input|holding)\s+(?:inputs?|registers?)\b", re.IGNORECASE)
 _FORM = re.compile(r"(?P<table>[A-Za-z0-4_-]+)\s+(?P<wire>wire\s+)?(?P<number>0[xX][0-9A-Fa-f]+|[0-9]+)(?:\.(?P<bit>[0-9]+))?")
 _LONGEST: Final = 60
 _EXAMPLE = "write it like 'holding 40017', 'input 300017', 'coil 17' or 'discrete 10017' (by the manual) or 'holding wire 16'"
@@ -93,12 +93,12 @@ class Address:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueError(f"expected the address of a register or coil; {_EXAMPLE}")
         text = str(value).strip()
-        match = _FORM.fullmatch(_TWO_WORDS.sub(r"\1", text)) if len(text) <= _LONGEST else None
+        match = _FORM.fullmatch(TWO_WORDS.sub(r"\1", text)) if len(text) <= _LONGEST else None
         if not match:
             raise ValueError(_unreadable(text[:_LONGEST]))
         table = match["table"].lower()
         if table not in TABLES:
-            raise ValueError(_unknown_table(match["table"], text))
+            raise ValueError(unknown_table(match["table"], text))
         bit = int(match["bit"]) if match["bit"] is not None else None
         if bit is not None:
             if TABLES[table].bits:
@@ -130,7 +130,7 @@ class Address:
 def _wire(table: str, digits: str, text: str) -> int:
     """Return the wire address of a decimal number that has no `wire` before it."""
     number, own = int(digits), TABLES[table].digit
-    if owner := _owner(digits):
+    if owner := owner_of(digits):
         if owner == table:
             return number - own * (10000 if len(digits) == 5 else 100000) - 1
         raise ValueError(
@@ -150,7 +150,7 @@ def _wire(table: str, digits: str, text: str) -> int:
     return number
 
 
-def _owner(digits: str) -> str | None:
+def owner_of(digits: str) -> str | None:
     """Return the table whose reference numbers hold this one; short numbers belong to none."""
     number = int(digits)
     if len(digits) == 5 and number % 10000 >= 1:
@@ -165,10 +165,11 @@ def _or_wire(table: str, number: int) -> str:
 
 
 def _meant_reference(table: str, number: int) -> str:
-    return f"; did you mean '{table} {number}'?" if _owner(str(number)) == table else ""
+    return f"; did you mean '{table} {number}'?" if owner_of(str(number)) == table else ""
 
 
-def _unknown_table(word: str, text: str) -> str:
+def unknown_table(word: str, text: str) -> str:
+    """Return what to say of `text`, which begins with a word that is no table."""
     guess = _OTHER_WORDS.get(word.lower()) or next(iter(difflib.get_close_matches(word.lower(), TABLES, 1)), None)
     if guess:
         return f"unknown table '{word}'; did you mean '{guess}{text[len(word) :]}'?"
@@ -177,7 +178,7 @@ def _unknown_table(word: str, text: str) -> str:
 
 def _unreadable(text: str) -> str:
     match = re.fullmatch(r"([0-9]{5,6})(\.[0-9]+)?", text)
-    if match and (owner := _owner(match[1])):
+    if match and (owner := owner_of(match[1])):
         return f"'{text}' names no table; did you mean '{owner} {text}'?"
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?|0[xX][0-9A-Fa-f]+", text):
         return f"'{text}' names no table; did you mean 'holding {text}'? Tables: {', '.join(TABLES)}"

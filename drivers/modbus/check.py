@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
 
-from drivers.modbus.spec import BUS_SCHEMES, ModbusLink, ModbusPoint, ModbusUnit
+from drivers.modbus.address import Address
+from drivers.modbus.allowed import Allowed
+from drivers.modbus.area import Area
+from drivers.modbus.spec import BUS_SCHEMES, PIPELINED_SCHEMES, ModbusLink, ModbusPoint, ModbusUnit
 from gateway.config.host import check_host
 from gateway.config.spec import Link
 from gateway.driver import Finding
@@ -16,6 +19,7 @@ _HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/@\[\]]+)(?::(?P<port>[^:
 _SERIAL_NAME = re.compile(r"(dev/.+|tty[A-Za-z]+\d*|rs485.*|COM\d+)", re.IGNORECASE)
 _SERIAL_ONLY = ("baud", "parity", "stop", "data", "echo")
 _TLS_ONLY = ("ca", "certificate", "key_file", "insecure")
+_LISTED: Final = 4
 _PORTS = {"modbus-tcp": "502", "modbus-udp": "502", "modbus-tls": "802"}
 
 
@@ -81,7 +85,65 @@ def check(link: Link, unit: ModbusUnit, points: dict[str, ModbusPoint]) -> Itera
                 point=name,
                 key="length" if point.length else "at",
             )
+    yield from _pipeline(link, unit)
+    yield from _forbidden(unit, points)
     yield from _overlaps(points)
+
+
+def _pipeline(link: Link, unit: ModbusUnit) -> Iterable[Finding]:
+    if unit.pipeline == 1:
+        return
+    options: ModbusLink = link.options
+    if link.scheme not in PIPELINED_SCHEMES:
+        words = "sends several requests at a time, which only Modbus TCP (modbus-tcp, modbus-tls) carries safely"
+        yield Finding(f"'pipeline' {words}; {link.url} is none, leave it out", key="pipeline")
+    elif options.pause:
+        words = f"waits after every answer ('pause: {options.pause.written}'), so there is never more than one request under way"
+        yield Finding(f"'pipeline: {unit.pipeline}' has no use on a line that {words}; leave one of them out", key="pipeline")
+    elif options.window == 1:
+        words = "says that the device cannot stand two requests at a time"
+        yield Finding(f"'window: 1' {words}, 'pipeline: {unit.pipeline}' that it can; leave one of them out", key="pipeline")
+
+
+def _forbidden(unit: ModbusUnit, points: dict[str, ModbusPoint]) -> Iterable[Finding]:
+    """Yield what must not be asked for although a point, its scale factor or the waveform needs it."""
+    allowed = Allowed.of(unit)
+    if not allowed.restricted:
+        return
+    if allowed.empty:
+        yield Finding("'deny' takes away all that 'allow' gives, so nothing could be read; narrow it", key="deny")
+        return
+    for name, point in points.items():
+        if words := not_allowed(unit, allowed, point.at, point.width):
+            yield Finding(f"'{name}' at {words}, or leave the point out", point=name, key="at")
+        if point.scale_from is not None and (words := not_allowed(unit, allowed, point.scale_from)):
+            yield Finding(f"the scale factor of '{name}' at {words}, or leave 'scale_from' out", point=name, key="scale_from")
+    if (wave := unit.waveform) is not None:
+        if words := not_allowed(unit, allowed, wave.at, wave.count * wave.width):
+            yield Finding(f"the waveform at {words}", key="waveform")
+        if wave.ready is not None and (words := not_allowed(unit, allowed, wave.ready.at)):
+            yield Finding(f"the ready register of the waveform at {words}, or leave 'ready' out", key="waveform")
+
+
+def not_allowed(unit: ModbusUnit, allowed: Allowed, at: Address, width: int = 1) -> str:
+    """Return place, fault and cure of registers that must not be asked for, in words; "" where they may be."""
+    at = unit.place(at)
+    end = at.wire + width
+    if allowed.holds(at.function, at.wire, end):
+        return ""
+    place = f"{at}, {width} registers," if width > 1 else str(at)
+    for area in unit.deny:
+        first, last = unit.place(area.first).wire, unit.place(area.last).wire
+        if area.table == at.table and first < end and at.wire <= last:
+            return f"{place} lies in what 'deny' forbids ({area}); narrow 'deny'"
+    return f"{place} is not within 'allow' ({_listed(unit.allow, at.table)}); extend 'allow'"
+
+
+def _listed(areas: Sequence[Area], table: str) -> str:
+    own = [str(area) for area in areas if area.table == table]
+    if not own:
+        return f"which has nothing of the table '{table}'"
+    return ", ".join(own[:_LISTED]) + (f" and {len(own) - _LISTED} more" if len(own) > _LISTED else "")
 
 
 def _check_link(link: Link) -> Iterable[Finding]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from drivers.modbus.request import REGISTER_FUNCTIONS, Request
 from drivers.modbus.spec import BUS_SCHEMES, ModbusLink
@@ -72,9 +73,13 @@ class Cost(Struct, frozen=True):
         each = 2 if ascii_frames else 1
         return cls(round(request * _NS), round(each * character * _NS), framing, each)
 
-    def seconds(self, request: Request) -> float:
-        """Return how long a request takes, until the next one may go out."""
-        return (self.request_ns + self.byte_ns * request.size) / _NS
+    def at_a_time(self, requests: int) -> Cost:
+        """Return what each costs where so many are sent together: they share the turnaround, while the device works one by one."""
+        return self if requests == 1 else replace(self, request_ns=self.request_ns // requests)
+
+    def seconds(self, request: Request, share: float = 1.0) -> float:
+        """Return how long a request takes, until the next one may go out; `share` is its part of the turnaround."""
+        return (self.request_ns * share + self.byte_ns * request.size) / _NS
 
     def bytes(self, request: Request) -> int:
         """Return how many bytes a request and its answer put on the line."""

@@ -10,16 +10,16 @@ from weakref import WeakKeyDictionary
 
 from msgspec.structs import replace
 
-from drivers.modbus.address import TABLES
 from drivers.modbus.cost import Cost
 from drivers.modbus.errors import OF_THE_UNIT, Refusal
 from drivers.modbus.exchange import Counters, Exchange
 from drivers.modbus.memory import memory_of
+from drivers.modbus.pipeline import Pipeline, pipeline_of
 from drivers.modbus.ports import unstable
 from drivers.modbus.quirks import Turn
 from drivers.modbus.reader import Reader
 from drivers.modbus.request import Request
-from drivers.modbus.spec import ModbusLink
+from drivers.modbus.spec import ModbusLink, ModbusUnit
 from drivers.modbus.stream import blocks
 from drivers.modbus.times import ResponseTimes
 from gateway.clock import Clock
@@ -59,7 +59,7 @@ class ModbusDriver:
             found.append(word)
         for reader in list(self._readers.values()):
             found += reader.warnings
-        return found
+        return list(dict.fromkeys(found))
 
     @property
     def window(self) -> int:
@@ -114,7 +114,8 @@ class ModbusDriver:
         if table.options.waveform is None:
             words = f"{table.machine} has neither points nor a waveform, so there is nothing to read"
             raise DeviceError(words, hint="write some under 'points:'", reason=Reason.NO_DATA)
-        async for block in blocks(table.options, table.machine, self._visit, self._clock):
+        pipeline = self._pipeline(table.options)
+        async for block in blocks(table.options, table.machine, self._visit, self._clock, pipeline):
             yield block
 
     @contextlib.asynccontextmanager
@@ -135,10 +136,13 @@ class ModbusDriver:
     def reader(self, table: PointTable) -> Reader:
         """Return the read plan of a table, made on first use. It does not keep the table, so it goes when the table goes."""
         if (reader := self._readers.get(table)) is None:
-            cost, memory = Cost.of(self._link), memory_of(table)
-            reader = Reader(replace(table), cost=cost, place=self._link.address, memory=memory)
+            cost, memory, pipeline = Cost.of(self._link), memory_of(table), self._pipeline(table.options)
+            reader = Reader(replace(table), cost=cost, place=self._link.address, memory=memory, pipeline=pipeline)
             self._readers[table] = reader
         return reader
+
+    def _pipeline(self, unit: ModbusUnit) -> Pipeline:
+        return pipeline_of(self._link.url, unit.unit, unit.pipeline)
 
     def forget(self, table: PointTable) -> None:
         """Drop the read plan of a table that is not read any more."""
@@ -152,8 +156,10 @@ class ModbusDriver:
             LinkError: the line is gone.
         """
         async with self._visit() as exchange:
+            reader = self.reader(table)
+            first = reader.cheapest.request
             try:
-                await exchange.probe(_cheapest(self.reader(table)), timeout_s)
+                await exchange.probe(Request(first.unit, first.function, first.address, 1), timeout_s, reader.allowed)
             except Refusal as refusal:
                 if refusal.code in OF_THE_UNIT:
                     refusal.name_gateway(self._link.address)
@@ -175,15 +181,6 @@ class ModbusDriver:
             await asyncio.sleep(0)  # lets the transport close its socket
         if self._turn is not None:
             self._turn.give()
-
-
-def _cheapest(reader: Reader) -> Request:
-    """Return a read of the first register, or bit, of a plan."""
-    if reader.blocks:
-        first = reader.blocks[0].request
-        return Request(first.unit, first.function, first.address, 1)
-    at = reader.table.specs[0].at
-    return Request(reader.table.options.unit, TABLES[at.table].function, at.wire, 1)
 
 
 _EXCHANGES = {

@@ -73,6 +73,14 @@ class Ledger:
         # the same answer twice is no danger while it means the same registers, unless the line has shown that it doubles answers
         return last is not None and last.shape == request.shape and (last != request or now < self._wary_until)
 
+    def rivals(self, request: Request, now: float) -> int:
+        """Return how many answers that may still come could be taken for the answer to `request`."""
+        account = self._account(request.unit)
+        alike = [older for older, at in account.owed if older.shape == request.shape and now - at < FORGET_S]
+        if (last := account.last) is not None and last.shape == request.shape and last not in alike:
+            alike.append(last)
+        return len(alike) * (2 if now < self._wary_until else 1)
+
     def owes(self, unit: int, function: int) -> bool:
         """Say whether an exception to this function code could belong to an older request."""
         return any(older.function == function for older, _ in self._account(unit).owed)

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
-from drivers.modbus.address import Address
+from drivers.modbus.allowed import Allowed
 from drivers.modbus.cost import SERIAL, TCP, Cost
 from drivers.modbus.decode import BlockDecoder
 from drivers.modbus.derive import Derivation
 from drivers.modbus.errors import ABOUT_ADDRESSES, BUSY, ILLEGAL_FUNCTION, ILLEGAL_VALUE, OF_THE_UNIT, Damaged, NoAnswer, Refusal
 from drivers.modbus.exchange import Exchange
 from drivers.modbus.memory import Memory, memory_of
-from drivers.modbus.plan import Block, Limits, block, halves, one_each, plan, spans
-from drivers.modbus.request import FUNCTIONS
-from drivers.modbus.spec import ModbusPoint, ModbusUnit
+from drivers.modbus.pipeline import Came, Pipeline
+from drivers.modbus.plan import Block, halves
+from drivers.modbus.tableplan import RETRY_S, TablePlan
 from gateway.clock import Clock
 from gateway.driver import DeviceError
 from gateway.model import PointTable, Quality, Reason, Scan
-
-RETRY_S: Final = 60.0
-"""A point the unit does not know is asked for again after this time."""
 
 RETRIES_PER_SCAN: Final = 4
 """So many of them at most in one scan, so that they never weigh more than what is good."""
@@ -36,9 +32,6 @@ SEARCH_LIMIT: Final = 32
 
 BUSY_WAITS_S: Final = (0.05, 0.1, 0.15)
 """How long a busy unit is left alone before it is asked again; in sum what one scan may lose to it."""
-
-NAMED: Final = 5
-"""Most points that one warning names."""
 
 
 class _Round(Struct):
@@ -68,63 +61,56 @@ class Reader:
         cost: Cost | None = None,
         place: str = "",
         memory: Memory | None = None,
+        pipeline: Pipeline | None = None,
     ) -> None:
-        """Make the plan; `place` is how the line is called in messages, `memory` what is already known about the unit.
+        """Make the plan.
 
         Behind the columns of the table stand, during a scan, those of the scale factors that points read from registers.
+
+        Args:
+            table: the points.
+            serial: what kind of line, where no `cost` says it.
+            cost: what requests cost on the line.
+            place: how the line is called in messages.
+            memory: what is already known about the unit.
+            pipeline: how many requests the unit may be asked at a time.
+
+        Raises:
+            DeviceError: a point is not allowed to be asked for.
         """
-        unit = table.options
-        assert isinstance(unit, ModbusUnit)
         self.table = table
-        self._unit = unit
         self._place = place
-        self._limits = Limits.of(unit, cost or (SERIAL if serial else TCP))
-        self._points, factors = _with_factors(table.specs, unit)
-        self._spans = spans(self._points)
         self._memory = memory or memory_of(table)
+        self._pipeline = pipeline or Pipeline()
+        self._plan = TablePlan(table, self._memory, cost or (SERIAL if serial else TCP), self._pipeline)
         self._unknown = self._memory.unknown
-        self._cuts = self._memory.cuts
-        self._derivation = Derivation(table.specs, factors, self._memory)
+        self._derivation = Derivation(table.specs, self._plan.factors, self._memory)
         self._learned = False
-        self._parts: list[tuple[Block, BlockDecoder]] = []
-        self._replan()
+
+    @property
+    def allowed(self) -> Allowed:
+        """What may be asked for."""
+        return self._plan.allowed
 
     @property
     def blocks(self) -> list[Block]:
         """The requests of a scan, in order."""
-        return [part for part, _ in self._parts]
+        return [part for part, _ in self._plan.parts]
 
     @property
     def unknown(self) -> list[str]:
         """Names of the points whose address the unit does not know."""
-        return [self._name(row) for row in self._unknown]
+        return [self._plan.name(row) for row in self._unknown]
+
+    @property
+    def cheapest(self) -> Block:
+        """What to ask for in order to see whether the unit answers: the first request, or a point that it refuses."""
+        return self._plan.parts[0][0] if self._plan.parts else self._plan.single(0)
 
     @property
     def warnings(self) -> list[str]:
-        """What stays wrong: points and tables the unit refuses, requests it finds too long, counters that began anew."""
-        found = []
-        who = f"{self.table.machine}: unit {self._unit.unit}"
-        for function in sorted(self._memory.absent):
-            table, rows = FUNCTIONS[function], [span.row for span in self._spans if span.function == function]
-            found.append(f"{who} does not have the table '{table}' (function {function}): {self._named(rows)}; is it another one?")
-        if self._memory.too_long is not None:
-            refused, most = self._memory.too_long
-            found.append(
-                f"{who} refuses to hand out {refused} registers at once, and hands out {most}; write max_registers: {most}"
-            )
-        if self._unknown:
-            found.append(
-                f"{who} refuses {self._named(sorted(self._unknown))}; compare with the manual (off by one, or another table?). "
-                f"Asked again every {RETRY_S:g} s"
-            )
-        for row, total in self._memory.totals.items():
-            if total.last_reset is not None:
-                before, after = total.last_reset
-                found.append(
-                    f"{self.table.machine}: the counter {self._name(row)} fell from {before} to {after}, which is no wrap: it was "
-                    f"reset ({total.resets} times so far), and what it counted in between is unknown"
-                )
-        return found
+        """What stays wrong, in words."""
+        return self._plan.warnings
 
     async def read(self, exchange: Exchange, clock: Clock, table: PointTable | None = None) -> Scan:
         """Read every point once; the Scan is one of `table` where that is given, which must be equal to that of the plan.
@@ -133,34 +119,48 @@ class Reader:
             DeviceError: the unit gave no sound answer at all, or said that it cannot answer now.
             LinkError: the line is gone.
         """
+        if self._plan.is_for_another_pace:
+            self._plan.renew()
         now = _Round(self._blank(exchange, table or self.table))
         for row in self._unknown:
             now.scan.reason[row] = Reason.NO_SUCH_ADDRESS
-        for i, (part, decoder) in enumerate(self._parts):
-            try:
-                await self._read(exchange, clock, now, part, decoder)
-            except DeviceError as error:
-                if not isinstance(error, NoAnswer | Damaged | Refusal):
-                    raise
-                if self._is_hopeless(error, now):
-                    for later, _ in self._parts[i:]:
-                        now.mark(later.rows, error.reason)
-                    break
-                now.mark(part.rows, error.reason)
-        else:
+        if await self._read_parts(exchange, clock, now):
             await self._retry(exchange, clock, now)
         if not now.answered and now.errors:
             raise now.errors[0]
         now.scan.stamp = exchange.stamp
         if self._learned:
-            self._replan()
+            self._learned = False
+            self._plan.renew()
         self._derivation.apply(now.scan)
         self._strip(now.scan)
         return now.scan
 
+    async def _read_parts(self, exchange: Exchange, clock: Clock, now: _Round) -> bool:
+        """Read part after part, several at a time where the unit stands that; return False when the rest was left unread."""
+        parts = self._plan.parts
+        read = 0
+        for group in self._pipeline.groups(parts, self._plan.unit.unit, exchange, clock):
+            came: list[Came] = [None]
+            if len(group) > 1:
+                came = await self._pipeline.ask(exchange, [part.request for part, _ in group], clock, self.allowed)
+            for (part, decoder), answer in zip(group, came, strict=True):
+                try:
+                    await self._read(exchange, clock, now, part, decoder, answer)
+                except DeviceError as error:
+                    if not isinstance(error, NoAnswer | Damaged | Refusal):
+                        raise
+                    if self._is_hopeless(error, now):
+                        for later, _ in parts[read:]:
+                            now.mark(later.rows, error.reason)
+                        return False
+                    now.mark(part.rows, error.reason)
+                read += 1
+        return True
+
     def _blank(self, exchange: Exchange, table: PointTable) -> Scan:
         scan = Scan.blank(table, exchange.stamp)
-        if more := len(self._points) - len(table):
+        if more := len(self._plan.points) - len(table):
             scan.values.extend([math.nan] * more)
             scan.quality.extend(bytes(more))
             scan.reason.extend([Reason.NO_DATA] * more)
@@ -168,7 +168,7 @@ class Reader:
 
     def _strip(self, scan: Scan) -> None:
         """Take the scale factors away."""
-        if len(self._points) > len(self.table):
+        if len(self._plan.points) > len(self.table):
             for column in (scan.values, scan.quality, scan.reason):
                 del column[len(self.table) :]
 
@@ -181,9 +181,18 @@ class Reader:
         now.errors.append(error)
         return about_unit or silent_again
 
-    async def _read(self, exchange: Exchange, clock: Clock, now: _Round, part: Block, decoder: BlockDecoder) -> None:
+    async def _read(
+        self,
+        exchange: Exchange,
+        clock: Clock,
+        now: _Round,
+        part: Block,
+        decoder: BlockDecoder,
+        came: Came,
+    ) -> None:
+        """Take the answer to a part that `came` of a volley, or ask for it."""
         try:
-            data = await self._ask(exchange, now, part)
+            data = await self._ask(exchange, now, part, came)
         except Refusal as refusal:
             if refusal.code in ABOUT_ADDRESSES:
                 now.answered = True
@@ -210,7 +219,7 @@ class Reader:
             return
         boundary = (refused.request.function, pieces[1].request.address)
         if now.searched + len(pieces) > SEARCH_LIMIT:
-            self._cuts.add(boundary)
+            self._memory.cuts.add(boundary)
             now.mark(refused.rows, why.reason)
             return
         now.searched += len(pieces)
@@ -224,9 +233,9 @@ class Reader:
                 refusals += 1
                 await self._search(exchange, clock, now, piece, refusal)
             else:
-                self._decoder(piece).decode(data, now.scan)
+                self._plan.decoder(piece).decode(data, now.scan)
         if not refusals:  # each is fine alone: the unit refuses what lies between them, or so long a request
-            self._cuts.add(boundary)
+            self._memory.cuts.add(boundary)
             whole, handed_out = refused.request.count, max(piece.request.count for piece in pieces)
             if why.code == ILLEGAL_VALUE and whole == sum(piece.request.count for piece in pieces):
                 self._memory.too_long = (whole, handed_out)
@@ -235,10 +244,10 @@ class Reader:
         """Ask again for points that were unknown; when one is back (the device was starting up), soon for the others too."""
         moment = clock.monotonic()
         due = [row for row, at in self._unknown.items() if at <= moment][:RETRIES_PER_SCAN]
-        if not due and not self._parts:
+        if not due and not self._plan.parts:
             due = list(self._unknown)[:1]  # otherwise nobody would notice that the unit is dead
         for row in due:
-            part = block(self._unit.unit, [self._spans[row]])
+            part = self._plan.single(row)
             try:
                 data = await self._ask(exchange, now, part)
             except Refusal:
@@ -249,63 +258,30 @@ class Reader:
                 return
             else:
                 now.answered = self._learned = True
-                self._decoder(part).decode(data, now.scan)
+                self._plan.decoder(part).decode(data, now.scan)
                 del self._unknown[row]
                 self._unknown.update(dict.fromkeys(self._unknown, moment))
 
-    async def _ask(self, exchange: Exchange, now: _Round, part: Block) -> bytes:
-        """Ask; a unit that is busy gets a little time, as long as this scan has some to give."""
+    async def _ask(self, exchange: Exchange, now: _Round, part: Block, came: Came = None) -> bytes:
+        """Ask, unless something `came` already; a unit that is busy gets a little time, as long as this scan has some to give."""
         while True:
             try:
-                return await _ask(exchange, part)
+                if isinstance(came, DeviceError):
+                    raise came
+                return came if came is not None else await _ask(exchange, part, self.allowed)
             except Refusal as refusal:
                 if refusal.code not in BUSY or not now.waits:
                     refusal.name_gateway(self._place)
                     raise
+                came = None
                 await asyncio.sleep(now.waits.pop(0))
 
-    def _name(self, row: int) -> str:
-        return self.table.names[row] if row < len(self.table) else "scale factor"
 
-    def _named(self, rows: Sequence[int]) -> str:
-        """Return the names and places of a few points."""
-        few = [f"{self._name(row)} ({self._points[row].at})" for row in rows[:NAMED]]
-        return ", ".join(few) + (f" and {len(rows) - NAMED} more" if len(rows) > NAMED else "")
-
-    def _decoder(self, part: Block) -> BlockDecoder:
-        return BlockDecoder(part, self._points, self._unit)
-
-    def _replan(self) -> None:
-        self._learned = False
-        wanted = [span for span in self._spans if span.row not in self._unknown]
-        if self._unit.one_per_request:
-            parts = one_each(self._unit.unit, wanted)
-        else:
-            cuts = self._cuts | {(self._spans[row].function, self._spans[row].start) for row in self._unknown}
-            parts = plan(self._unit.unit, wanted, self._limits, cuts)
-        self._parts = [(part, self._decoder(part)) for part in parts]
-
-
-def _with_factors(specs: Sequence[ModbusPoint], unit: ModbusUnit) -> tuple[list[ModbusPoint], dict[int, int]]:
-    """Return the points where the unit has them, the scale factors behind them, and the row of its factor by row of a point."""
-    points = [spec if unit.place(spec.at) == spec.at else replace(spec, at=unit.place(spec.at)) for spec in specs]
-    rows: dict[Address, int] = {}
-    factors: dict[int, int] = {}
-    for row, spec in enumerate(specs):
-        if (at := spec.scale_from) is None:
-            continue
-        if at not in rows:
-            rows[at] = len(points)
-            points.append(ModbusPoint(at=at, type="int16"))
-        factors[row] = rows[at]
-    return points, factors
-
-
-async def _ask(exchange: Exchange, part: Block) -> bytes:
+async def _ask(exchange: Exchange, part: Block, allowed: Allowed) -> bytes:
     """Ask once more where a damaged answer is a matter of the wire."""
     try:
-        return await exchange.ask(part.request)
+        return await exchange.ask(part.request, allowed)
     except Damaged:
         if not exchange.line_can_damage:
             raise
-    return await exchange.ask(part.request)
+    return await exchange.ask(part.request, allowed)

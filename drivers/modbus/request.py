@@ -40,15 +40,28 @@ class Request(Struct, frozen=True, gc=False):
         """The request without unit and checksum."""
         return struct.pack(">BHH", self.function, self.address, self.count)
 
-    def wider(self) -> Request | None:
-        """Return the same read with a longer answer, None where the table or the protocol ends.
-
-        It is longer by two registers where whole 32-bit values seem to be read, since some meters refuse half a value.
+    @property
+    def step(self) -> int:
+        """How many items more make the answer longer: 8 bits; two registers where whole 32-bit values seem to be read, since some
+        meters refuse half a value.
         """
-        step = 8 if self.function not in REGISTER_FUNCTIONS else 2 if self.count % 2 == 0 else 1
-        if self.count + step > MAX_COUNT[self.function] or self.address + self.count + step > LAST_ADDRESS + 1:
+        return 8 if self.function not in REGISTER_FUNCTIONS else 2 if self.count % 2 == 0 else 1
+
+    def stretched(self, before: int, behind: int) -> Request | None:
+        """Return the same read with more items on either side, None where the table or the protocol ends."""
+        start, count = self.address - before, before + self.count + behind
+        if count > MAX_COUNT[self.function] or start < 0 or start + count > LAST_ADDRESS + 1:
             return None
-        return Request(self.unit, self.function, self.address, self.count + step)
+        return Request(self.unit, self.function, start, count)
+
+    def wider(self) -> Request | None:
+        """Return the same read with a longer answer, None where the table or the protocol ends."""
+        return self.stretched(0, self.step)
+
+    def offset(self, address: int) -> int:
+        """Return where in the answer a register begins, or 8 bits at a whole number of bytes, in data bytes."""
+        ahead = address - self.address
+        return 2 * ahead if self.function in REGISTER_FUNCTIONS else ahead // 8
 
     def __str__(self) -> str:
         """Return unit, table, both countings and count: `unit 7: holding 40017 (wire 16), 4 registers`."""

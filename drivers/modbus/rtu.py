@@ -14,9 +14,11 @@ from typing import Final
 from pymodbus.framer import FramerRTU
 from pymodbus.pdu import DecodePDU
 
+from drivers.modbus.allowed import Allowed
 from drivers.modbus.doubt import Doubt
 from drivers.modbus.errors import ABOUT_ADDRESSES, Damaged, NoAnswer, Refusal
-from drivers.modbus.exchange import Exchange, Flight
+from drivers.modbus.exchange import Exchange
+from drivers.modbus.flight import Flight
 from drivers.modbus.frames import SHORTEST, Frame, Splitter
 from drivers.modbus.ledger import ledger_of
 from drivers.modbus.request import REGISTER_FUNCTIONS, Request
@@ -36,6 +38,9 @@ GAP_S: Final = 0.1
 """When an answer stops in the middle for this long, its rest is no longer waited for."""
 
 SHORT_PROBES: Final = 8
+
+MOST_OUTLASTED: Final = 8
+"""Older answers that asking the same again and again may have to outlast, at most."""
 
 CONFIRMATIONS: Final = 2
 """So often an answer is asked for again on a line in doubt, until two are alike; one may differ because the value has changed."""
@@ -66,13 +71,13 @@ class RtuExchange(Exchange):
             self._stall.cancel()
         super().close()
 
-    async def _ask(self, request: Request) -> bytes:
-        data = await self._answer(request)
+    async def _ask(self, request: Request, allowed: Allowed) -> bytes:
+        data = await self._answer(request, allowed)
         if not self._doubt.confirm:
             return data
         earlier = [data[: request.size]]
         for _ in range(CONFIRMATIONS):
-            again = (await self._answer(request))[: request.size]
+            again = (await self._answer(request, allowed))[: request.size]
             if again in earlier:
                 return again
             earlier.append(again)
@@ -83,30 +88,30 @@ class RtuExchange(Exchange):
             hint="the wire needs mending: terminator, shield, a motor's cable beside it",
         )
 
-    async def _answer(self, request: Request) -> bytes:
+    async def _answer(self, request: Request, allowed: Allowed) -> bytes:
         """Bring the line into a state in which the answer will be unmistakable, then ask."""
         if not self._clashes(request):
             return await self._send(request)
-        longer = request.wider()
-        if longer is not None and longer not in self._refused_longer and not self._clashes(longer):
+        forms = longer_forms(request, allowed)
+        longer = next((form for form in forms if form not in self._refused_longer and not self._clashes(form)), None)
+        if longer is not None:
             try:
-                return await self._send(longer)
+                return (await self._send(longer))[longer.offset(request.address) :]
             except Refusal as refusal:
                 if refusal.code not in ABOUT_ADDRESSES:
                     raise
                 self._refused_longer.add(longer)
         if self._clashes(request):
-            await self._settle(request)
+            probes = list(probes_for(request, allowed))
+            if not probes:
+                return await self._outlast(request)
+            await self._settle(request, probes)
         if self._clashes(request):  # the probe may have been taken for answered by an older answer of its form
-            raise NoAnswer(
-                f"unit {request.unit} on {self.line.place} still answers older requests",
-                hint="it is slower than the timeout: write a longer 'timeout', or ask less often",
-            )
+            raise self._still_behind(request, "it is slower than the timeout: write a longer 'timeout', or ask less often")
         return await self._send(request)
 
-    async def _settle(self, request: Request) -> None:
+    async def _settle(self, request: Request, probes: list[Request]) -> None:
         """Send a probe; when it is answered, in whatever way, everything older is done with."""
-        probes = list(_probes(request))
         free = [probe for probe in probes if not self._clashes(probe)]
         inside = [probe for probe in free if probe.function == request.function]
         outside = [probe for probe in free if not self._ledger.owes(probe.unit, probe.function)]
@@ -116,11 +121,27 @@ class RtuExchange(Exchange):
         except Refusal:
             return
 
-    async def _probe(self, request: Request, timeout: float) -> None:
+    async def _outlast(self, request: Request) -> bytes:
+        """Ask the same so often that the last answer is one to this request, however many older ones come before it.
+
+        For a unit of which nothing may be asked that would look different. It answers in the order of asking.
+        """
+        rivals = self._ledger.rivals(request, self._loop.time())
+        if rivals > MOST_OUTLASTED:
+            hint = "wait, or let 'allow' have a register beside it, which would tell the answers apart"
+            raise self._still_behind(request, hint)
+        for _ in range(rivals):
+            await self._send(request)
+        return await self._send(request)
+
+    def _still_behind(self, request: Request, hint: str) -> NoAnswer:
+        return NoAnswer(f"unit {request.unit} on {self.line.place} still answers older requests", hint=hint)
+
+    async def _probe(self, request: Request, timeout: float, allowed: Allowed) -> None:
         step = 1 if request.function in REGISTER_FUNCTIONS else 8
         longer = (Request(request.unit, request.function, request.address, request.count + i * step) for i in range(SHORT_PROBES))
-        free = (probe for probe in (*longer, *_probes(request)) if not self._clashes(probe))
-        await self._send(next(free, request), timeout, is_probe=True)
+        forms = (*filter(allowed.permits, longer), *probes_for(request, allowed))
+        await self._send(next((form for form in forms if not self._clashes(form)), request), timeout, is_probe=True)
 
     async def _send(self, request: Request, timeout: float | None = None, *, is_probe: bool = False) -> bytes:
         await self._quiet(request.unit)
@@ -209,8 +230,20 @@ class RtuExchange(Exchange):
         setattr(self.counters, verdict, getattr(self.counters, verdict) + 1)
 
 
-def _probes(request: Request) -> Iterator[Request]:
-    """Yield reads whose answers cannot be taken for that of `request`: parts of it first, then other function codes."""
+def longer_forms(request: Request, allowed: Allowed) -> Iterator[Request]:
+    """Yield reads that bring the same with a longer answer: with items behind it; where those are not allowed, in other ways."""
+    wider = request.wider()
+    if wider is not None and allowed.permits(wider):
+        yield wider
+    elif allowed.restricted:
+        least = 1 if request.function in REGISTER_FUNCTIONS else 8
+        ways = ((request.step, 0), (0, least), (least, 0))
+        forms = dict.fromkeys(form for before, behind in ways if (form := request.stretched(before, behind)) is not None)
+        yield from filter(allowed.permits, forms)
+
+
+def probes_for(request: Request, allowed: Allowed) -> Iterator[Request]:
+    """Yield allowed reads whose answers cannot be taken for that of `request`: parts of it first, then other function codes."""
     unit, function, address = request.unit, request.function, request.address
     step = 1 if function in REGISTER_FUNCTIONS else 8
     for count in range(1, min(request.count, SHORT_PROBES * step + 1), step):
@@ -218,5 +251,5 @@ def _probes(request: Request) -> Iterator[Request]:
         if probe.shape != request.shape:
             yield probe
     for other in (3, 4, 1, 2):
-        if other != function:
-            yield Request(unit, other, address, 1)
+        if other != function and (at := allowed.first(other, address)) is not None:
+            yield Request(unit, other, at, 1)

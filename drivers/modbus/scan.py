@@ -6,13 +6,16 @@ scan is cancelled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from msgspec import Struct, field
 
+from drivers.modbus.allowed import ALL, Allowed
 from drivers.modbus.identify import IDENTIFICATION, Identity, TypeRegister, identify, read
 from drivers.modbus.probe import MbapProbe, Probe, Reply, TooBusy
+from drivers.modbus.request import FUNCTIONS, Request
 from drivers.modbus.verdict import Verdict, verdicts
 from drivers.modbus.wire import Settings
 from gateway.driver import LinkError
@@ -89,6 +92,9 @@ class Stopped(Exception):  # noqa: N818
 class Sweep:
     """The part that bus and host have in common."""
 
+    allowed: Callable[[int], Allowed] = staticmethod(lambda unit: ALL)
+    """What may be asked of a unit; nothing else is, whatever the scan would like to know."""
+
     types: Sequence[TypeRegister] = ()
     """Registers of known devices that hold a type number; read of units that do not say who they are."""
 
@@ -140,7 +146,21 @@ class Sweep:
             )
             raise Stopped
 
+    def _within(self, unit: int, pdu: bytes) -> bytes:
+        """Return a read of one register that stands for any: the same, or, where that is not allowed, one that is."""
+        function, address, count = struct.unpack(">BHH", pdu)
+        first = self.allowed(unit).first(function, address)
+        return pdu if first is None else read(function, first, count)
+
+    async def _touch(self, unit: int, pdu: bytes, *, planned: bool = True) -> Reply:
+        """Ask for any register of a table, to see whether somebody answers."""
+        return await self._ask(unit, self._within(unit, pdu) if pdu in {HOLDING, INPUT} else pdu, planned=planned)
+
     async def _ask(self, unit: int, pdu: bytes, *, planned: bool = True) -> Reply:
+        """Ask; what is not allowed is not sent, and counts as unanswered."""
+        if pdu[0] in FUNCTIONS and not self.allowed(unit).permits(Request(unit, *struct.unpack(">BHH", pdu))):
+            self._left -= planned
+            return Reply()
         self._observer.asking(f"{self._where}unit {unit}")
         self.report.requests += 1
         try:
@@ -172,7 +192,7 @@ class Sweep:
 
     async def _knock(self, unit: int, pdu: bytes) -> bool:
         """Ask once; a unit that answers is identified and reported. Says whether the line works: any sound answer came."""
-        reply = await self._ask(unit, pdu)
+        reply = await self._touch(unit, pdu)
         if reply.alive:
             await self._take(unit, reply)
         await self._latecomers()
@@ -190,7 +210,7 @@ class Sweep:
         self.probe.timeout = PATIENCE * timeout
         try:
             for pdu in (HOLDING, INPUT, IDENTIFY):
-                reply = await self._ask(unit, pdu, planned=False)
+                reply = await self._touch(unit, pdu, planned=False)
                 if reply.alive:
                     await self._take(unit, reply)
                     words = f"unit {unit} is slow: it needs more than {timeout:g} s, so its line gets a longer timeout"
@@ -210,9 +230,10 @@ class Sweep:
         known = reply.pdu[0] & 0x7F if reply.pdu else 0
         for table, pdu in tables:
             if found.at is None:
-                first = reply if known == pdu[0] else await self._ask(unit, pdu, planned=False)
+                first = reply if known == pdu[0] else await self._touch(unit, pdu, planned=False)
                 if first.data is not None:
-                    found.at, found.value = f"{table} wire 0", int.from_bytes(first.data[1:3], "big")
+                    wire = int.from_bytes(self._within(unit, pdu)[1:3], "big")
+                    found.at, found.value = f"{table} wire {wire}", int.from_bytes(first.data[1:3], "big")
         found.identity = await identify(lambda pdu: self._ask(unit, pdu, planned=False), self.types)
         self._observer.found(found)
 

@@ -31,7 +31,7 @@ class HostSweep(Sweep):
         self._where = f"{self.probe.wire.place} "
         await self._plan(len(self._units))
         for unit in self._units:
-            reply = await self._ask(unit, HOLDING)
+            reply = await self._touch(unit, HOLDING)
             if reply.alive:
                 alone = self._all and not self.report.found and await self._answers_to_all()
                 await self._take(unit, reply)
@@ -45,6 +45,6 @@ class HostSweep(Sweep):
     async def _answers_to_all(self) -> bool:
         """Say whether unit numbers mean nothing to this host; then the first one stands for all."""
         for unit in SENTINELS:
-            if not (await self._ask(unit, HOLDING, planned=False)).alive:
+            if not (await self._touch(unit, HOLDING, planned=False)).alive:
                 return False
         return True

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta
 
 from drivers.modbus.address import LAST_ADDRESS, Address
+from drivers.modbus.area import Area
 from drivers.modbus.meaning import INTEGER_BITS, Counter, Range, Raw
 from drivers.modbus.waveform import Waveform
 from gateway.config.quantity import Duration
@@ -49,6 +50,10 @@ def swaps(order: str) -> tuple[bool, bool]:
 
 BUS_SCHEMES: Final = frozenset({"modbus-rtu", "modbus-ascii"})
 """URL schemes of a bus: a serial port, or its frames over TCP."""
+
+
+PIPELINED_SCHEMES: Final = frozenset({"modbus-tcp", "modbus-tls"})
+"""URL schemes on which a unit may be sent several requests together: each has an id of its own, and none is lost on the way."""
 
 
 class ModbusLink(Spec, frozen=True, kw_only=True):
@@ -123,6 +128,10 @@ class ModbusUnit(Spec, frozen=True, kw_only=True):
     one_per_request: Annotated[
         bool, Meta(description="ask for every point alone, for devices that refuse reads across their values")
     ] = False
+    pipeline: Annotated[
+        int,
+        Meta(ge=1, le=16, description="TCP: requests that may be under way to the unit at a time, for devices that stand several"),
+    ] = 1
     string_order: (
         Annotated[
             Literal["AB", "BA"],
@@ -134,7 +143,18 @@ class ModbusUnit(Spec, frozen=True, kw_only=True):
         Literal[0, 1],
         Meta(description="how the manual counts coils and discrete inputs: 1 (coil 1 is the first) or 0 (coil 1 is the second)"),
     ] = 1
-
+    allow: Annotated[
+        tuple[Area, ...],
+        Meta(
+            min_length=1,
+            description="the only registers that any request may touch, not even a gap or a probe any other; default: all",
+            examples=[["holding 40001-40100", "input 300017-300032"]],
+        ),
+    ] = ()
+    deny: Annotated[
+        tuple[Area, ...],
+        Meta(description="registers that no request may touch; taken away from 'allow'", examples=[["holding wire 16-31"]]),
+    ] = ()
     waveform: Annotated[Waveform | None, Meta(description="a waveform in a range of registers, for `vibration:`")] = None
 
     def place(self, at: Address) -> Address:

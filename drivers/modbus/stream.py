@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from array import array
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from cython_ext import registers
 from drivers.modbus.address import TABLES
+from drivers.modbus.allowed import Allowed
+from drivers.modbus.pipeline import Came, Pipeline
 from drivers.modbus.request import Request
 from drivers.modbus.spec import ModbusUnit, swaps
 from gateway.clock import Clock
@@ -16,7 +18,7 @@ from gateway.driver import DeviceError
 from gateway.model import Block, Reason, Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from drivers.modbus.exchange import Exchange
 
@@ -38,18 +40,13 @@ _CODES: Final = {
 }
 
 
-class Asks(Protocol):
-    """What a waveform is read through."""
-
-    async def ask(self, request: Request) -> bytes:
-        """Return the data bytes of an answer."""
-
-
 class WaveformReader:
     """Reads the waveform of one unit: as many requests as it takes, each an exact part."""
 
-    def __init__(self, unit: ModbusUnit) -> None:
+    def __init__(self, unit: ModbusUnit, pipeline: Pipeline | None = None) -> None:
         assert unit.waveform is not None
+        self._allowed = Allowed.of(unit)
+        self._pipeline = pipeline or Pipeline()
         self._wave = wave = unit.waveform
         self._unit = unit
         function = TABLES[wave.at.table].function
@@ -65,12 +62,12 @@ class WaveformReader:
             ]
             self._parts.append((Request(unit.unit, function, wave.at.wire + start, count), registers.Decoder(items)))
 
-    async def mark(self, line: Asks) -> int | None:
+    async def mark(self, line: Exchange) -> int | None:
         """Return what the ready register holds; None when there is no such register."""
         if (ready := self._wave.ready) is None:
             return None
         request = Request(self._unit.unit, TABLES[ready.at.table].function, ready.at.wire, 1)
-        return int.from_bytes((await line.ask(request))[:2], "big")
+        return int.from_bytes((await line.ask(request, self._allowed))[:2], "big")
 
     def is_new(self, mark: int | None, last: int | None) -> bool:
         """Say whether there is a waveform to read; `last` is the mark of the one read before."""
@@ -78,7 +75,7 @@ class WaveformReader:
             return True
         return mark == ready.value if ready.value is not None else mark != last
 
-    async def samples(self, line: Asks) -> array[float]:
+    async def samples(self, line: Exchange, clock: Clock) -> array[float]:
         """Return all samples as float32.
 
         Raises:
@@ -86,16 +83,28 @@ class WaveformReader:
         """
         values = array("d", bytes(8 * self._wave.count))
         quality, reason = bytearray(self._wave.count), bytearray(self._wave.count)
-        for request, decoder in self._parts:
-            decoder.decode(await line.ask(request), values, quality, reason)
+        for group in self._pipeline.groups(self._parts, self._unit.unit, line, clock):
+            for came, (request, decoder) in zip(await self._answers(line, clock, group), group, strict=True):
+                if isinstance(came, DeviceError):
+                    raise came
+                answer = came if came is not None else await line.ask(request, self._allowed)
+                decoder.decode(answer, values, quality, reason)
         if not all(map(math.isfinite, values)):
             words = f"unit {self._unit.unit}: the waveform at {self._wave.at} holds values that are no numbers"
             raise DeviceError(words, hint="check 'type' and 'order'", reason=Reason.NO_SENSOR)
         return array("f", values)
 
+    async def _answers(self, line: Exchange, clock: Clock, group: Sequence[tuple[Request, registers.Decoder]]) -> list[Came]:
+        requests = [request for request, _ in group]
+        return await self._pipeline.ask(line, requests, clock, self._allowed) if len(group) > 1 else [None]
+
 
 async def blocks(
-    unit: ModbusUnit, machine: str, visit: Callable[[], AbstractAsyncContextManager[Exchange]], clock: Clock
+    unit: ModbusUnit,
+    machine: str,
+    visit: Callable[[], AbstractAsyncContextManager[Exchange]],
+    clock: Clock,
+    pipeline: Pipeline | None = None,
 ) -> AsyncIterator[Block]:
     """Yield a Block per waveform, for ever; each stands for itself, so each is marked as coming after a gap.
 
@@ -107,7 +116,7 @@ async def blocks(
     """
     wave = unit.waveform
     assert wave is not None
-    reader = WaveformReader(unit)
+    reader = WaveformReader(unit, pipeline)
     last: int | None = None
     torn = 0
     due_s = clock.monotonic()
@@ -117,7 +126,7 @@ async def blocks(
             mark = await reader.mark(line)
             found = clock.stamp()
             if reader.is_new(mark, last):
-                samples = await reader.samples(line)
+                samples = await reader.samples(line, clock)
                 if await reader.mark(line) != mark:
                     samples, torn = None, torn + 1
         if torn >= TORN_LIMIT:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Final
 
 from pymodbus.framer import FramerSocket
 from pymodbus.pdu import DecodePDU
 
+from drivers.modbus.allowed import Allowed
 from drivers.modbus.errors import Damaged
-from drivers.modbus.exchange import Exchange, Flight
+from drivers.modbus.exchange import Exchange
+from drivers.modbus.flight import Flight
 from drivers.modbus.request import Request
 from gateway.clock import Clock
 from gateway.config.spec import Link
@@ -35,20 +38,24 @@ class TcpExchange(Exchange):
     def __init__(self, link: Link, clock: Clock) -> None:
         super().__init__(link, clock)
         self.window = 1 if self._pause else link.options.window
+        self.pipelines = self.window > 1
         self._open: deque[int] = deque(maxlen=_REMEMBERED)
 
     def _left_open(self, flight: Flight) -> None:
         self._open.append(flight.tid)
 
-    async def _ask(self, request: Request) -> bytes:
+    async def _ask(self, request: Request, allowed: Allowed) -> bytes:
         if self._pause:
             await self._rest(self._pause)
         return await self._fly(request, self._frame_of(request), self._timeout, self._tid)
 
-    async def _probe(self, request: Request, timeout: float) -> None:
+    async def _probe(self, request: Request, timeout: float, allowed: Allowed) -> None:
         if self._pause:
             await self._rest(self._pause)
         await self._fly(request, self._frame_of(request), timeout, self._tid, is_probe=True)
+
+    def _send_off(self, request: Request) -> Flight:
+        return self._launch(request, self._frame_of(request), self._timeout, self._tid)
 
     def _frame_of(self, request: Request) -> bytes:
         """Return the frame of a request under a new transaction id, which is `_tid` from now on."""
@@ -57,14 +64,11 @@ class TcpExchange(Exchange):
 
     def _expired(self, flight: Flight) -> None:
         """End a request; what was asked behind it gets its time anew when nothing came since: the other end works one by one."""
-        now = self._loop.time()
         heard = self._heard_at
         super()._expired(flight)
-        for lane in self._lanes.values():
-            behind = lane.flight
-            if behind is not None and behind.sent_at > flight.sent_at > heard and behind.timer is not None:
-                behind.timer.cancel()
-                behind.timer = self._loop.call_at(now + behind.timeout, self._expired, behind)
+        for behind in self._under_way():
+            if behind.sent_at > flight.sent_at > heard:
+                self._set_timer(behind)
 
     def _received(self, data: bytes) -> None:
         self._heard()
@@ -110,6 +114,8 @@ class TcpExchange(Exchange):
     def _flying(self, unit: int, tid: int) -> Flight | None:
         """Return the request under way with this transaction id, of whatever unit."""
         lane = self._lanes.get(unit if self.window > 1 else -1)
-        if lane is not None and lane.flight is not None and lane.flight.tid == tid:
-            return lane.flight
-        return next((lane.flight for lane in self._lanes.values() if lane.flight is not None and lane.flight.tid == tid), None)
+        own = next((flight for flight in lane.flights if flight.tid == tid), None) if lane is not None else None
+        return own or next((flight for flight in self._under_way() if flight.tid == tid), None)
+
+    def _under_way(self) -> Iterator[Flight]:
+        return (flight for lane in self._lanes.values() for flight in lane.flights)

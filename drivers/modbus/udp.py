@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from drivers.modbus.tcp import TcpExchange
+from gateway.clock import Clock
+from gateway.config.spec import Link
 
 
 class UdpExchange(TcpExchange):
@@ -10,6 +12,10 @@ class UdpExchange(TcpExchange):
 
     line_can_damage = True
     """Where a datagram did not fit, asking once more makes sense, as on a wire."""
+
+    def __init__(self, link: Link, clock: Clock) -> None:
+        super().__init__(link, clock)
+        self.pipelines = False
 
     def _received(self, data: bytes) -> None:
         """Take one datagram; what is not a whole frame in it is dropped, and never joined with the next one."""

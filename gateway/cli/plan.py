@@ -81,7 +81,8 @@ def render(load: Load, machine: str | None = None, width: int = 80) -> str:
             table = _table(HEAD, map(_cells, group.requests))
             if max(map(len, table)) > width:  # on a phone each request has lines of its own
                 table = [wrapped("  " + _told(_cells(request)), width) for request in group.requests]
-            out += [wrapped(_title(group), width), *table, ""]
+            remarks = [wrapped(f"  {remark}", width) for remark in group.remarks]
+            out += [wrapped(_title(group), width), *remarks, *table, ""]
     rate = f"{load.requests_per_s:.3g} request{'' if load.requests_per_s == 1 else 's'}/s"
     total = f"{load.link.url}: {rate}, {_size(load.bytes_per_s)}/s, busy {load.share:.1%} of the time"
     out.append(wrapped(f"{'✗' if load.overrun else '●'} {total}", width))
@@ -125,7 +126,7 @@ def _plain(load: Load, machine: str | None) -> dict[str, Any]:
 
     groups = [
         {"machine": group.machine, "every_s": group.every_s, "points": group.points, "seconds": group.seconds, "bytes": group.bytes}
-        | {"share": group.share, "requests": to_builtins(group.requests)}
+        | {"share": group.share, "remarks": list(group.remarks), "requests": to_builtins(group.requests)}
         for group in load.groups
         if machine is None or group.machine == machine
     ]

@@ -11,18 +11,19 @@ from msgspec import Struct
 from gateway import driver
 from gateway.config.quantity import Duration
 from gateway.config.spec import Link, Machine
-from gateway.driver import PlannedRequest
+from gateway.driver import PlannedRequest, Plugin
 
 ROUND_PERIODS_S: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600)
 
 
 class Group(Struct, frozen=True):
-    """Points of one machine that are read together, every `every_s` seconds."""
+    """Points of one machine that are read together, every `every_s` seconds; `remarks` tell what bounds the requests."""
 
     machine: str
     every_s: float
     points: int
     requests: tuple[PlannedRequest, ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -89,24 +90,25 @@ def loads(machines: Iterable[Machine], turnaround_s: float | None = None) -> lis
         turnaround_s: how long a device takes to begin its answer; None: what the driver takes for usual.
     """
     groups: list[tuple[Link, list[Group]]] = []  # a Link holds options that need not be hashable
-    plans = {}
+    plugins: dict[str, Plugin | None] = {}
     for machine in machines:
         scheme = machine.link.scheme
-        if scheme not in plans:
+        if scheme not in plugins:
             try:
-                plans[scheme] = driver.find(scheme).plan
+                plugins[scheme] = driver.find(scheme)
             except LookupError:
-                plans[scheme] = None  # was told where the URL is read
-        plan = plans[scheme]
-        if plan is None or not machine.points:
+                plugins[scheme] = None  # was told where the URL is read
+        plugin = plugins[scheme]
+        if plugin is None or plugin.plan is None or not machine.points:
             continue
+        remarks = tuple(plugin.remarks(machine.link, machine.options)) if plugin.remarks else ()
         own = next((own for link, own in groups if link == machine.link), None)
         if own is None:
             own = []
             groups.append((machine.link, own))
         for every_s, points in periods(machine).items():
-            requests = tuple(plan(machine.link, machine.options, points, turnaround_s))
-            own.append(Group(machine.name, every_s, len(points), requests))
+            requests = tuple(plugin.plan(machine.link, machine.options, points, turnaround_s))
+            own.append(Group(machine.name, every_s, len(points), requests, remarks))
     return [Load(link, tuple(own)) for link, own in groups]
 
 

@@ -25,6 +25,7 @@ class Device:
         connections: it accepts so many at a time and closes further ones at once.
         idle_s: on a connection that was idle for so long it answers no more, without closing it.
         exceptions: codes it answers with first, one per request; None: the right answer.
+        deadly: registers (of whatever table) whose reading makes it fall silent for good.
         words: contents of registers that do not hold their own address.
     """
 
@@ -36,6 +37,8 @@ class Device:
         self.connections = 100
         self.idle_s = 0.0
         self.exceptions: list[int | None] = []
+        self.deadly: set[int] = set()
+        self.fallen = False
         self.words: dict[int, int] = {}
         self.requests: list[tuple[int, int, int, int]] = []
         self.opened = 0
@@ -43,8 +46,11 @@ class Device:
 
     def answer(self, unit: int, pdu: bytes) -> bytes:
         """Return the answer to a request."""
+        if pdu[0] > 4:
+            return bytes([pdu[0] | 0x80, 1])
         function, address, count = struct.unpack(">BHH", pdu)
         self.requests.append((unit, function, address, count))
+        self.fallen = self.fallen or not self.deadly.isdisjoint(range(address, address + count))
         code = self.exceptions.pop(0) if self.exceptions else None
         if code is None and self.values and (address, count) not in self.values:
             code = 2
@@ -75,6 +81,8 @@ class Device:
                     idle_since = 0.0 if self.idle_s else idle_since
                     continue
                 answer = self.answer(unit, pdu)
+                if self.fallen:
+                    continue
                 writer.write(struct.pack(">HHHB", tid, 0, len(answer) + 1, unit) + answer)
                 idle_since = loop.time()
                 deaf_until = idle_since + self.rest_s

@@ -1,6 +1,6 @@
 import pytest
 
-from drivers.modbus.cost import TURNAROUND_SERIAL_S, TURNAROUND_TCP_S, Cost
+from drivers.modbus.cost import TCP, TURNAROUND_SERIAL_S, TURNAROUND_TCP_S, Cost
 from drivers.modbus.request import Request
 from tests.drivers.modbus.tables import link
 
@@ -59,3 +59,10 @@ def test_ascii_has_no_silence_and_two_characters_per_byte():
     request = Request(1, 3, 0, 10)
     assert cost.bytes(request) == 17 + 11 + 2 * 20
     assert cost.seconds(request) == pytest.approx(68 * 10 / 9600 + TURNAROUND_SERIAL_S, rel=1e-6)
+
+
+def test_requests_that_are_sent_together_share_the_turnaround_and_not_the_bytes():
+    four = TCP.at_a_time(4)
+    assert (four.request_ns, four.byte_ns) == (TCP.request_ns // 4, TCP.byte_ns)
+    assert (TCP.gap(3), four.gap(3)) == (80, 20)
+    assert TCP.at_a_time(1) is TCP

@@ -95,17 +95,19 @@ async def test_never_wrong_and_soon_good_again(mood, where, scans):
     assert reading.seen["good"] > 0.4 * (reading.seen["good"] + reading.seen["bad"])
 
 
+@pytest.mark.parametrize("depth", [1, 4])
 @pytest.mark.parametrize("mood", ["late once in a while", "late by seconds", "twice", "another unit"])
-async def test_never_wrong_on_tcp(mood):
+async def test_never_wrong_on_tcp(mood, depth):
+    many = table(dict(zip(MANY.names, MANY.specs, strict=True)), unit=7, pipeline=depth)
     slave = evil.Slave(MOODS[mood])
     slave.other_tids = 0.1
     async with evil.on_mbap(slave) as place:
         reading = Reading(place, "modbus-tcp")
         for i in range(60):
-            await reading.read((MANY, FEW, COILS)[i % 3])
+            await reading.read((many, FEW, COILS)[i % 3])
         slave.mood, slave.other_tids = evil.honest, 0.0
         async with asyncio.timeout(5):
-            while len(await reading.read(MANY)) < len(MANY):
+            while len(await reading.read(many)) < len(many):
                 pass
         await reading.close()
     assert reading.wrong == {}

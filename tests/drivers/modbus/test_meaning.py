@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.modbus.address import Address
+from drivers.modbus.allowed import ALL
 from drivers.modbus.decode import arranged
 from drivers.modbus.derive import scaled
 from drivers.modbus.meaning import Counter, Range, Raw, Total
@@ -27,8 +28,8 @@ class Words(Unit):
         super().__init__(*illegal)
         self.words = words
 
-    async def ask(self, request):
-        data = await super().ask(request)
+    async def ask(self, request, allowed=ALL):
+        data = await super().ask(request, allowed)
         words = list(struct.unpack(f">{request.count}H", data))
         return struct.pack(f">{request.count}H", *(self.words.get(request.address + i, w) for i, w in enumerate(words)))
 

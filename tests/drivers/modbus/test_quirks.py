@@ -6,6 +6,7 @@ import gc
 import pytest
 
 from drivers.modbus import PLUGIN
+from drivers.modbus.area import Area
 from gateway.clock import Clock
 from gateway.config.quantity import Duration
 from gateway.driver import DeviceError, LinkError
@@ -57,6 +58,20 @@ async def test_max_registers():
         device.requests.clear()
         await driver.read(table(points, max_registers=10))
         assert [count for _, _, _, count in device.requests] == [10, 10, 10]
+        await driver.close()
+
+
+async def test_registers_that_must_not_be_read():
+    device = Device()
+    device.deadly = {4, 5}
+    async with modbus_quirky.on_tcp(device) as place:
+        driver = await opened(place)
+        rule = {"deny": (Area.parse("holding wire 4-5"),)}
+        for _ in range(3):
+            assert len(good(await driver.read(registers(1, 3, 6, 8, **rule)))) == 4
+            await driver.probe(registers(6, 3, **rule), 0.3)
+        with pytest.raises(DeviceError):
+            await driver.read(registers(1, 3, 6, 8))
         await driver.close()
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.modbus.allowed import ALL
 from drivers.modbus.errors import Damaged, NoAnswer, Refusal
 from drivers.modbus.reader import RETRIES_PER_SCAN, RETRY_S, SEARCH_LIMIT, Reader
 from gateway.clock import ManualClock
@@ -26,7 +27,7 @@ class Unit:
         self.asked = []
         self.faults = {}
 
-    async def ask(self, request):
+    async def ask(self, request, allowed=ALL):
         self.asked.append(request)
         self.clock.advance(0.01)
         if queue := self.faults.get(request.address):

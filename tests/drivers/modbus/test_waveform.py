@@ -9,6 +9,7 @@ import pytest
 
 from drivers.modbus import PLUGIN
 from drivers.modbus.address import Address
+from drivers.modbus.allowed import ALL
 from drivers.modbus.errors import Refusal
 from drivers.modbus.spec import ModbusUnit
 from drivers.modbus.stream import TORN_LIMIT, WaveformReader
@@ -97,7 +98,7 @@ class Line:
         self.device = device
         self.before = []
 
-    async def ask(self, request):
+    async def ask(self, request, allowed=ALL):
         if self.before:
             self.before.pop(0)()
         answer = self.device.answer(request.unit, request.pdu)
@@ -151,7 +152,7 @@ async def test_a_sample_is_never_put_together_from_two_answers(kind, width):
     device = Device()
     reader = WaveformReader(unit)
     device.words = {100 + i: 0x4000 + i for i in range(100 * width)}
-    samples = await reader.samples(Line(device))
+    samples = await reader.samples(Line(device), Clock())
     assert len(samples) == 100
     assert all(request[3] % width == 0 and request[3] <= 7 for request in device.requests)
     assert sum(request[3] for request in device.requests) == 100 * width
@@ -161,7 +162,7 @@ async def test_samples_that_are_no_numbers():
     device = Device()
     device.words = dict.fromkeys(range(100, 120), 0x7FC0)
     with pytest.raises(DeviceError, match="no numbers") as caught:
-        await WaveformReader(ModbusUnit(waveform=wave(type="float32", count=10))).samples(Line(device))
+        await WaveformReader(ModbusUnit(waveform=wave(type="float32", count=10))).samples(Line(device), Clock())
     assert caught.value.reason is Reason.NO_SENSOR
 
 

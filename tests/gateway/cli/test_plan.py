@@ -54,6 +54,19 @@ def test_json_says_the_same(plan):
     assert connection["requests_per_s"] == pytest.approx(2 + 1 / 60 + 2), "the total is that of the whole connection"
 
 
+def test_what_bounds_the_requests_is_told(plan):
+    site = SITE.replace("    points:\n      oil", "    pipeline: 2\n    deny: [holding 40018]\n    points:\n      oil", 1)
+    site = site.replace("oil_temp: {at: holding 40017, type: float32}", "oil_temp: {at: holding 40017}")
+    code, out, _ = plan("--machine", "press-1", site=site)
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert code == 0
+    assert lines[0] == "press-1: 3 points every 1s in 3 requests, 76 bytes, 8.32 ms = 0.8% of the period", "two round trips"
+    assert lines[1] == "never asked for: holding 40018 (wire 17)"
+    assert lines[2] == "up to 2 requests at a time"
+    _, out, _ = plan("--machine", "press-1", "--json", site=site)
+    assert json.loads(out)["connections"][0]["groups"][0]["remarks"][1] == "up to 2 requests at a time"
+
+
 def test_what_does_not_fit_is_a_finding(plan):
     code, out, _ = plan("--turnaround", "300ms")
     assert code == 1
