@@ -7,9 +7,11 @@ import re
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from drivers.modbus.address import LAST_ADDRESS, Address
 from drivers.modbus.spec import BUS_SCHEMES, ModbusLink, ModbusPoint, ModbusUnit
+from gateway.cli._rules import RuleBook
 from gateway.cli._site import Usage
 from gateway.config.quantity import Duration
 from gateway.config.spec import Link, Machine
@@ -24,7 +26,10 @@ _PARITY: Final = {"none": "N", "even": "E", "odd": "O"}
 
 
 class Wanted(Struct, frozen=True):
-    """What to read: `machines` holds one per unit, `form` says how values are shown, `first` how the first is called."""
+    """What to read: `machines` holds one per unit, `form` says how values are shown, `first` how the first is called.
+
+    `note` is what the user should know besides.
+    """
 
     machines: list[Machine]
     form: str
@@ -33,6 +38,7 @@ class Wanted(Struct, frozen=True):
     unit_numbers: list[int]
     once: bool
     every_s: float
+    note: str = ""
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -112,6 +118,23 @@ def wanted(args: argparse.Namespace) -> Wanted:
     machines = [Machine(f"unit {unit}", link, ModbusUnit(unit=unit), args.rate / 1e3, points) for unit in units]
     step = 1 if form == "string" else width
     return Wanted(machines, form, first, step, units, args.once, args.rate / 1e3)
+
+
+def within_rules(plan: Wanted, book: RuleBook) -> Wanted:
+    """Return the same plan, kept to what the site file allows of these units also when a request is halved or repeated.
+
+    Raises:
+        Usage: it asks for something that is forbidden there.
+    """
+    rules = book.at(plan.machines[0].link.address)
+    machines = []
+    for machine in plan.machines:
+        allowed = rules.of(machine.options.unit)
+        for point in machine.points.values():
+            if not allowed.holds(point.at.function, point.at.wire, point.end):
+                raise Usage(f"unit {machine.options.unit}: {point.at} may not be asked for: {rules.whose}")
+        machines.append(replace(machine, options=replace(machine.options, allow=allowed.areas)))
+    return replace(plan, machines=machines, note=book.note)
 
 
 def _refuse(args: argparse.Namespace) -> None:

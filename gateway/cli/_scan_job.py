@@ -9,13 +9,14 @@ from msgspec import Struct, field
 
 from drivers.modbus.framing import FRAMINGS, RTU
 from drivers.modbus.probe import BusProbe, MbapProbe
-from drivers.modbus.scan import Found, Report
+from drivers.modbus.scan import Found, Report, Sweep
 from drivers.modbus.scan_bus import BusSweep
 from drivers.modbus.scan_host import UNITS as HOST_UNITS
 from drivers.modbus.scan_host import HostSweep
 from drivers.modbus.spec import ModbusLink
 from drivers.modbus.wire import SerialWire, Settings, Wire
 from drivers.modbus.wire_network import connect
+from gateway.cli._rules import RuleBook
 from gateway.cli._scan_network import MODBUS_PORT, OPCUA_PORT, TLS_PORT, OpcUaServer, opcua_server, open_ports
 from gateway.cli._scan_profiles import profile_for, type_registers
 from gateway.cli._scan_screen import Screen
@@ -83,6 +84,7 @@ class Outcome(Struct):
     notes: list[str] = field(default_factory=list)
     error: LinkError | None = None
     interrupted: bool = False
+    book: RuleBook | None = None
 
     def profiles(self, found: Sequence[Found]) -> list[str]:
         """Return the profile that fits each unit, "" where none does."""
@@ -141,6 +143,8 @@ class Outcome(Struct):
 
 async def scan(target: Target, options: Options, screen: Screen, outcome: Outcome) -> None:
     """Scan; a line that cannot be opened or goes away becomes `outcome.error`."""
+    outcome.book = RuleBook()
+    outcome.notes += [outcome.book.note] if outcome.book.note else []
     try:
         if isinstance(target, Serial):
             await _bus(target, options, screen, outcome)
@@ -164,10 +168,20 @@ async def _bus(target: Serial | Host, options: Options, screen: Screen, outcome:
     try:
         screen.stage(f"listening on {wire.place}")
         sweep = BusSweep(probe, settings, options.units, screen, section.report, options.listen_s)
-        sweep.types = type_registers()
+        _prepare(sweep, wire.place, screen, outcome)
         await sweep.run()
     finally:
         probe.close()
+
+
+def _prepare(sweep: Sweep, address: str, screen: Screen, outcome: Outcome) -> None:
+    """Tell a sweep what is worth a look, and what the site file does not allow."""
+    sweep.types = type_registers()
+    if outcome.book is not None:
+        rules = outcome.book.at(address)
+        sweep.allowed = rules.of
+        if rules.whose:
+            screen.say(f"! {rules.whose} hold here too: nothing else is asked for")
 
 
 async def _one_host(target: Host, options: Options, screen: Screen, outcome: Outcome) -> None:
@@ -194,7 +208,7 @@ async def _host(
         section = Section(target, tls=options.tls)
         outcome.sections.append(section)
         sweep = HostSweep(probe, units, screen, section.report, chosen=chosen)
-        sweep.types = type_registers()
+        _prepare(sweep, probe.wire.place, screen, outcome)
         await sweep.run()
     finally:
         probe.close()

@@ -13,6 +13,8 @@ from typing import Any, Final
 from msgspec import to_builtins
 
 from drivers.modbus.address import LAST_ADDRESS, Address
+from drivers.modbus.allowed import Allowed
+from drivers.modbus.check import not_allowed
 from drivers.modbus.guess import Fit, Guess, Shown, alike, guess
 from drivers.modbus.spec import ModbusPoint
 from gateway.cli._try_edit import NotSafe, Plan, append_point
@@ -49,6 +51,8 @@ async def find(machine: Machine, path: Path, args: argparse.Namespace) -> int:
         at, shown = Address.parse(args.at), Shown.parse(args.shows)
         if at.bits or at.bit is not None:
             raise ValueError(f"'{args.at}' is a single bit and has neither type nor byte order; name a register")
+        if words := not_allowed(machine.options, Allowed.of(machine.options), at):
+            raise ValueError(f"{machine.name}: {words}")
     except ValueError as error:
         print(f"gateway try: {error}", file=sys.stderr)
         return 2
@@ -80,9 +84,18 @@ async def find(machine: Machine, path: Path, args: argparse.Namespace) -> int:
 
 async def _read(machine: Machine, at: Address) -> tuple[dict[int, bytes], Attempt]:
     """Return the registers around an address by wire address: in one answer, or, where the unit refuses that, in fewer."""
-    around = range(max(0, at.wire - BEFORE), min(LAST_ADDRESS + 1, at.wire + AFTER))
+    allowed = Allowed.of(machine.options)
+    around = [
+        wire
+        for wire in range(max(0, at.wire - BEFORE), min(LAST_ADDRESS + 1, at.wire + AFTER))
+        if allowed.holds(at.function, min(wire, at.wire), max(wire, at.wire) + 1)
+    ]
     wide: dict[str, Any] = {f"r{wire}": ModbusPoint(at=Address(at.table, wire)) for wire in around}
-    narrow = [{"r": ModbusPoint(at=at, type=kind)} for kind in ("uint64", "uint32") if at.wire + 4 <= LAST_ADDRESS + 1]
+    narrow = [
+        {"r": point}
+        for kind in ("uint64", "uint32")
+        if (point := ModbusPoint(at=at, type=kind)).end <= LAST_ADDRESS + 1 and allowed.holds(at.function, at.wire, point.end)
+    ]
     for points in [wide, *narrow]:
         session = Session(machine, table_of(machine, points))
         try:

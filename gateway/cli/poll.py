@@ -43,14 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Poll until Ctrl-C, or once; 0: good, 1: something was not read, 2: usage, 3: nobody answered."""
     from gateway.cli._busy import CURE, folders, held
-    from gateway.cli._poll_flags import wanted
+    from gateway.cli._poll_flags import wanted, within_rules
+    from gateway.cli._rules import RuleBook
     from gateway.cli._site import Usage
 
     try:
-        plan = wanted(args)
+        plan = within_rules(wanted(args), RuleBook())
     except Usage as mistake:
         print(f"gateway poll: {mistake}", file=sys.stderr)
         return 2
+    if plan.note:
+        print(f"! {plan.note}", file=sys.stderr)
     occupied = held(folders(args), plan.machines[0].link)
     if occupied is not None and occupied.exclusive:
         print(f"gateway poll: {occupied.sentence}; {CURE}", file=sys.stderr)
