@@ -10,16 +10,23 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import NamedTuple
 
+from drivers.modbus.driver import ModbusDriver
+from gateway.clock import Clock
+from gateway.model import Quality
 from tests.bench import Row
 from tests.bench.bench_gateway import cpu_s, memory_mib
+from tests.drivers.modbus import tables
 from tests.integration.running import RunningGateway
 from tests.peers.modbus_load import compiled, load
+from tests.peers.tcp_relay import relayed
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +36,11 @@ GATEWAY_SETTLE_S = 10.0
 GATEWAY_SECONDS = 8.0
 LEVELS = ((10, 100), (10, 1000), (50, 2000))
 """Devices and registers of each."""
+
+FAR_S = 0.005
+FAR_REGISTERS = 1000
+FAR_SCANS = 21
+"""How far away a device is that is read with several requests at a time, how much is read, and how often."""
 
 LEVELS_POINTS = tuple(devices * registers for devices, registers in LEVELS)
 
@@ -105,9 +117,38 @@ def _totals(running: RunningGateway) -> dict[str, float]:
     return found | {"requests": float(sum(machine["line"]["requests"] for machine in machines))}
 
 
+async def far(depth: int) -> float:
+    """Return the median seconds of a scan of 1,000 registers, `depth` requests at a time, from a device that is far away."""
+    with load(1, FAR_REGISTERS) as running:
+        async with relayed(f"127.0.0.1:{running.ports[0]}") as (relay, place):
+            relay.delay_s = FAR_S
+            driver = ModbusDriver(tables.link("modbus-tcp", place), Clock())
+            await driver.open()
+            table = tables.registers(*range(FAR_REGISTERS), pipeline=depth)
+            times = []
+            for _ in range(FAR_SCANS):
+                began = time.monotonic()
+                scan = await driver.read(table)
+                times.append(time.monotonic() - began)
+                assert set(scan.quality) == {int(Quality.GOOD)}
+            assert not driver.warnings
+            await driver.close()
+            return statistics.median(times[1:])
+
+
+def far_rows() -> list[Row]:
+    """Measure what several requests at a time gain; the relay adds the latency of a radio link, the server is libmodbus."""
+    single_s, found = asyncio.run(far(1)), []
+    for depth, budget in ((2, None), (4, 0.4), (8, None)):
+        piped_s = asyncio.run(far(depth))
+        note = f"{piped_s * 1e3:.1f} / {single_s * 1e3:.1f} ms per scan of {FAR_REGISTERS} registers, {FAR_S * 1e3:g} ms away"
+        found.append(Row(f"modbus_far_pipeline_{depth}_vs_1", piped_s / single_s, budget, note))
+    return found
+
+
 def rows() -> list[Row]:
     """Measure everything and return the rows of the table."""
-    found: list[Row] = []
+    found = far_rows()
     for devices, registers in LEVELS:
         with load(devices, registers) as running:
             found += level(devices * registers, registers, running.ports)

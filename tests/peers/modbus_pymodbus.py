@@ -1,4 +1,4 @@
-"""Servers of pymodbus: independent of our framing for ASCII (serial and TCP) and UDP. Registers hold their own wire address."""
+"""Servers of pymodbus, independent of our framing: TCP, ASCII (serial and TCP) and UDP. Registers hold their own wire address."""
 
 from __future__ import annotations
 
@@ -33,6 +33,13 @@ async def _run(server: Any) -> AsyncIterator[Any]:
         yield server
     finally:
         await server.shutdown()
+
+
+@contextlib.asynccontextmanager
+async def tcp(unit: int = 1) -> AsyncIterator[str]:
+    """Serve Modbus TCP; yields host:port. Of requests that come in one piece it answers the first only."""
+    async with _run(ModbusTcpServer(_context(unit), framer=FramerType.SOCKET, address=("127.0.0.1", 0))) as server:
+        yield f"127.0.0.1:{server.transport.sockets[0].getsockname()[1]}"
 
 
 @contextlib.asynccontextmanager

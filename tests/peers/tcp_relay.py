@@ -1,9 +1,10 @@
-"""A TCP relay before a real server, which cuts connections, or takes one at a time only, as many devices do."""
+"""A TCP relay before a real server, which cuts connections, takes one at a time only, or is far away, as many devices are."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 
 SEGMENT = 1448
@@ -14,11 +15,13 @@ class Relay:
     """The relay; `most` is the largest number of connections at a time so far, `refused` those that were one too many.
 
     `bytes` and `segments` count what it carried both ways: payload of TCP, and the segments of an Ethernet that it takes.
+    `round_trips` counts how often something was asked after something had been answered.
 
     Attributes:
         only_one: close a second connection at once.
         lingers_s: how long a closed connection still counts, as in a device that notices late.
         cut_after: cut a connection after so many answers; 0: never.
+        delay_s: how long an answer is under way, in addition.
     """
 
     def __init__(self, target: str) -> None:
@@ -28,7 +31,9 @@ class Relay:
         self.lingers_s = 0.0
         self.cut_after = 0
         self.open = self.most = self.refused = self.cuts = self.accepted = 0
-        self.bytes = self.segments = 0
+        self.bytes = self.segments = self.round_trips = 0
+        self.delay_s = 0.0
+        self._answered = True
         self._writers: set[asyncio.StreamWriter] = set()
         self._occupied = 0
 
@@ -62,7 +67,8 @@ class Relay:
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(self.host, self.port)
         self._writers.add(writer)
-        ways = [asyncio.ensure_future(self._way(reader, far_writer)), asyncio.ensure_future(self._way(far_reader, writer, True))]
+        far = far_writer.get_extra_info("socket")
+        ways = [asyncio.ensure_future(self._way(reader, far_writer)), asyncio.ensure_future(self._way(far_reader, writer, far))]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -71,15 +77,31 @@ class Relay:
             for way in ways:
                 way.cancel()
 
-    async def _way(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: bool = False) -> None:
+    def _hand_over(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        self._answered = True
+        if not writer.is_closing():
+            writer.write(data)
+
+    async def _way(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, far: socket.socket | None = None) -> None:
+        """Carry one way; `far` is the socket towards the server where it is the way of the answers."""
         seen = 0
+        loop = asyncio.get_running_loop()
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65536):
                 self.bytes += len(data)
                 self.segments += -(-len(data) // SEGMENT)
-                writer.write(data)
+                if far is None:
+                    self.round_trips += self._answered
+                    self._answered = False
+                    writer.write(data)
+                else:
+                    far.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)  # the delay is what is asked for, no more
+                    if self.delay_s:
+                        loop.call_later(self.delay_s, self._hand_over, writer, data)
+                    else:
+                        self._hand_over(writer, data)
                 seen += 1
-                if answers and self.cut_after and seen >= self.cut_after:
+                if far is not None and self.cut_after and seen >= self.cut_after:
                     await writer.drain()
                     self.cuts += 1
                     return
