@@ -89,6 +89,7 @@ class Exchange(ABC):
         self._loop = asyncio.get_running_loop()
         self._lanes: dict[int, Lane] = {}
         self._landed_at = 0.0
+        self._more_to_come = False
         self._silent = 0
         self._silent_units: set[int] = set()
         self._answered_units: set[int] = set()
@@ -268,6 +269,7 @@ class Exchange(ABC):
             flight.timer.cancel()
         for behind in lane.flights:
             self._set_timer(behind)
+            self._more_to_come = True
         if not lane.flights and lane.ended is not None and not lane.ended.done():
             lane.ended.set_result(None)
         self._landed_at = lane.landed_at = self._loop.time()

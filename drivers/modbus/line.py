@@ -95,6 +95,12 @@ class Line(ModbusProtocol):
         else:
             super().send(data, addr)
 
+    def acknowledge(self) -> None:
+        """Acknowledge over TCP what has come: until then, up to 40 ms, many servers hold back the next small answer (Nagle)."""
+        if self.transport is not None:
+            sock = self.transport.get_extra_info("socket")
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
     def data_received(self, data: bytes) -> None:
         """Take bytes of a TCP stream straight to the exchange; pymodbus's way copies them and walks through its log first."""
         if self._stream:

@@ -87,6 +87,9 @@ class TcpExchange(Exchange):
             data = data[used:]
             self._frame(unit, tid, pdu)
         self._rest_of_frame = data
+        if self._more_to_come:
+            self._more_to_come = False
+            self.line.acknowledge()
 
     def _frame(self, unit: int, tid: int, pdu: bytes) -> None:
         flight = self._flying(unit, tid)

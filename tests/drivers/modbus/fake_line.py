@@ -16,9 +16,13 @@ class FakeLine:
         self.byte_s = 0.0
         self.sent: list[bytes] = []
         self.closed = False
+        self.acknowledged = 0
 
     def send(self, frame: bytes) -> None:
         self.sent.append(frame)
+
+    def acknowledge(self) -> None:
+        self.acknowledged += 1
 
     def close(self) -> None:
         self.closed = True

@@ -8,13 +8,16 @@ import struct
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from drivers.modbus.pipeline import Pipeline
+from drivers.modbus.reader import Reader
 from drivers.modbus.tcp import TcpExchange
 from gateway.clock import ManualClock
 from gateway.driver import LinkError
-from tests.campaign.virtual import VirtualLoop
+from gateway.model import Scan
+from tests.campaign.modbus.virtual import VirtualLoop
 from tests.drivers.modbus.fake_line import FakeLine
-from tests.drivers.modbus.tables import link
-from tests.peers.modbus_evil import registers
+from tests.drivers.modbus.tables import good, link, registers
+from tests.peers import modbus_evil
 
 T = TypeVar("T")
 TIMEOUT = 1.0
@@ -107,7 +110,7 @@ class Host(FakeLine):
         elif self.illegal & set(range(address, address + count)):
             pdu = bytes([function | 0x80, 2])
         else:
-            pdu = registers(frame[7:])
+            pdu = modbus_evil.registers(frame[7:])
         self._say(frame, pdu, exchange)
         if self.doubles:
             self._say(frame, pdu, exchange)
@@ -124,6 +127,39 @@ class Host(FakeLine):
     def _reach(self, answer: bytes, exchange: Any) -> None:
         if not self.closed and exchange is self._exchange:
             exchange._received(answer)
+
+
+FAR = range(0, 8000, 1000)
+"""Eight registers that no two requests can have together."""
+
+
+class Reading:
+    """A host with one unit behind it, read with a pipeline; `took` is the time of the last scan."""
+
+    def __init__(self, *wires: int, depth: int = 4, **options: Any) -> None:
+        self.host = Host()
+        self.clock = ManualClock()
+        self.pipeline = Pipeline(depth)
+        self.reader = Reader(registers(*(wires or FAR), **options), pipeline=self.pipeline)
+        self.exchange = self.host.connect()
+        self.took = 0.0
+
+    async def read(self) -> Scan:
+        self.host.requests.clear()
+        self.host.volleys.clear()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            scan = await self.reader.read(self.exchange, self.clock)
+            for name, value in good(scan).items():
+                assert value == int(name[1:]), "never wrong"
+            return scan
+        finally:
+            self.took = loop.time() - began
+
+    @property
+    def warning(self) -> str:
+        return self.pipeline.warning("m: unit 1")
 
 
 def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:

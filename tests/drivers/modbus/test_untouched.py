@@ -18,7 +18,7 @@ from drivers.modbus.request import FUNCTIONS, Request
 from drivers.modbus.rtu import RtuExchange
 from drivers.modbus.spec import ModbusPoint, ModbusUnit
 from gateway.driver import DeviceError
-from tests.campaign.virtual import VirtualLoop, exchange_with
+from tests.campaign.modbus.virtual import VirtualLoop, exchange_with
 from tests.drivers.modbus.fake_line import exchange_on, sent
 from tests.drivers.modbus.tables import bad, good, point, registers, table
 from tests.drivers.modbus.test_allowed import addresses, rules
