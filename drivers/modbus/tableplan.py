@@ -46,7 +46,7 @@ class TablePlan:
         self.unit = unit
         self.memory = memory
         self.allowed = Allowed.of(unit)
-        self.points, self.factors = _with_factors(table.specs, unit)
+        self.points, self.factors = with_factors(table.specs, unit)
         self.spans = spans(self.points)
         self.parts: list[tuple[Block, BlockDecoder]] = []
         self._cost = cost
@@ -127,7 +127,7 @@ class TablePlan:
                 raise DeviceError(message, hint=hint, reason=Reason.NO_DATA)
 
 
-def _with_factors(specs: Sequence[ModbusPoint], unit: ModbusUnit) -> tuple[list[ModbusPoint], dict[int, int]]:
+def with_factors(specs: Sequence[ModbusPoint], unit: ModbusUnit) -> tuple[list[ModbusPoint], dict[int, int]]:
     """Return the points where the unit has them, the scale factors behind them, and the row of its factor by row of a point."""
     points = [spec if unit.place(spec.at) == spec.at else replace(spec, at=unit.place(spec.at)) for spec in specs]
     rows: dict[Address, int] = {}

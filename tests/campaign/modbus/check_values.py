@@ -16,9 +16,9 @@ from drivers.modbus.identify import identify, parse_objects, parse_server_id
 from drivers.modbus.meaning import Counter, Range, Raw
 from drivers.modbus.memory import Memory
 from drivers.modbus.plan import Block, Limits, Span, block, halves, one_each, plan, spans
-from drivers.modbus.reader import _with_factors
 from drivers.modbus.request import MAX_COUNT
 from drivers.modbus.spec import REGISTERS, ModbusPoint, ModbusUnit
+from drivers.modbus.tableplan import with_factors
 from drivers.modbus.verdict import Evidence, verdicts
 from gateway.model import PointTable, Quality, Reason, Scan, Stamp, TimeQuality
 from tests.drivers.modbus.tables import point
@@ -107,7 +107,7 @@ def _decoding(r: random.Random) -> Decoding:
             one = point(at, type=kind, order=order, **r.choice((*KEYS[kind], {"scale": 0.1}, {"scale": -3.0}, {})))
         points.append(one)
         wire = one.end + r.randrange(3)
-    found, factors = _with_factors(points, ModbusUnit())
+    found, factors = with_factors(points, ModbusUnit())
     table = PointTable("m", tuple(f"p{i}" for i in range(len(found))), ("",) * len(found), tuple(found), ModbusUnit())
     whole = block(1, sorted(spans(found), key=lambda span: span.start))
     return Decoding(
