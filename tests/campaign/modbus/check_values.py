@@ -9,6 +9,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from drivers.modbus.address import Address
+from drivers.modbus.allowed import ALL, Allowed
+from drivers.modbus.area import Area
 from drivers.modbus.decode import BlockDecoder
 from drivers.modbus.derive import Derivation
 from drivers.modbus.guess import Shown, guess
@@ -31,21 +33,27 @@ def check_written(value: object) -> None:
         assert 0 <= address.wire <= 65535
         assert Address.parse(f"{address.table} wire {address.wire}").wire == address.wire
     with suppress(ValueError):
+        area = Area.parse(value)
+        assert 0 <= area.first.wire <= area.last.wire <= 65535
+    with suppress(ValueError):
         raw = Raw.parse(value)
         for kind, width in REGISTERS.items():
             assert len(raw.image(kind) or b"") in {0, 2 * width}
 
 
-def check_plan(wanted: list[Span], limits: Limits, cuts: Collection[tuple[int, int]]) -> None:
+def check_plan(wanted: list[Span], limits: Limits, cuts: Collection[tuple[int, int]], allowed: Allowed = ALL) -> None:
     """Any plan reads every point exactly once and no register that the device did not allow; so do its halves."""
+    cuts = {*cuts, *allowed.cuts}
     blocks = plan(7, wanted, limits, cuts)
     assert sorted(row for b in blocks for row in b.rows) == [span.row for span in wanted]
     for b in blocks:
+        assert allowed.permits(b.request)
         _allowed(b, limits, cuts)
         if (two := halves(b)) is not None:
             assert sorted([*two[0].rows, *two[1].rows]) == sorted(b.rows)
             for half in two:
                 assert half.request.count < b.request.count
+                assert allowed.permits(half.request)
                 _allowed(half, limits, cuts)
     assert sorted(row for b in one_each(7, wanted) for row in b.rows) == [span.row for span in wanted]
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from drivers.modbus.allowed import ALL, Allowed
 from drivers.modbus.cost import Cost
 from drivers.modbus.plan import Limits, Span
 from drivers.modbus.request import REGISTER_FUNCTIONS, Request
@@ -177,6 +178,9 @@ WRITTEN = (
     "holding 400017.15",
     "HOLDING  wire 65535",
     "holding 16",
+    "holding 40001-40100",
+    "coil wire 1-16",
+    "discrete",
     "0x8000",
     "-9999",
     ".NaN",
@@ -213,7 +217,12 @@ def plans(r: random.Random) -> Fuzzer:
         cost = Cost(request_ns=r.choice((0, 1000, 60_000_000)), byte_ns=r.choice((1, 80, 1_000_000)), framing=13)
         limits = Limits(r.randrange(8, 126), r.choice((None, 0, 5, 125)), cost)
         cuts = {(r.randrange(1, 5), r.randrange(300)) for _ in range(r.randrange(6))}
-        check_values.check_plan(wanted, limits, cuts)
+        allowed = ALL
+        if r.random() < 0.5:
+            edges = {function: sorted(r.sample(range(400), 2 * r.randrange(1, 5))) for function in (1, 2, 3, 4)}
+            allowed = Allowed({function: list(zip(found[::2], found[1::2], strict=True)) for function, found in edges.items()})
+        wanted = [span for span in wanted if allowed.holds(span.function, span.start, span.end)]
+        check_values.check_plan(wanted, limits, cuts, allowed)
         yield
 
 
