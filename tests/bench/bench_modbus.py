@@ -4,7 +4,8 @@ Every client reads the same servers (Debian's libmodbus, 5 % of the values chang
 own; what counts is its CPU time, which does not depend on how fast the servers are. The driver's figure includes decoding, scaling
 and quality of every point, pymodbus's and libmodbus's only the registers.
 
-Rows with `far` compare the time of a scan with several requests at a time (`pipeline:`) and with one, through a relay that adds 5 ms.
+Rows with `far` compare the time of a scan with several requests at a time (`pipeline:`) and with one, through a relay that adds
+5 ms.
 """
 
 from __future__ import annotations
