@@ -11,10 +11,10 @@ async def test_devices_of_one_profile_are_read_in_few_requests_and_their_changes
     points = "".join(f"  p{wire}: {{at: holding wire {wire}}}\n" for wire in range(300))
     (tmp_path / "profiles" / "bench").mkdir(parents=True)
     (tmp_path / "profiles" / "bench" / "load.yaml").write_text(PROFILE + points)
-    with load(4, 300, 50) as ports:
+    with load(4, 300, 50) as devices:
         machines = "".join(
             f"  - {{name: m{n}, connect: 'modbus-tcp://127.0.0.1:{port}', every: 200ms, profile: bench/load}}\n"
-            for n, port in enumerate(ports)
+            for n, port in enumerate(devices.ports)
         )
         site = f"site: bench\ngateway: g\nmachines:\n{machines}"
         with gateway(tmp_path, site) as running:
