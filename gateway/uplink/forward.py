@@ -189,7 +189,8 @@ class Forwarder:
             largest_value=min(self._sizing.largest_value, most),
         )
         lanes: dict[Log, list[batch.Message]] = {}
-        for message in encode() if len(todo) <= SMALL_RUN else await self._waits.beating(asyncio.to_thread(encode)):
+        small = len(todo) <= SMALL_RUN and self._encoding.compress is None
+        for message in encode() if small else await self._waits.beating(asyncio.to_thread(encode)):
             lanes.setdefault(message.log, []).append(message)
         self._sending = True
         sending = asyncio.gather(*(self._send(session, lane) for lane in lanes.values()), return_exceptions=True)

@@ -17,7 +17,7 @@ DEGREES: tuple[tuple[float, frozenset[Log]], ...] = (
 """Below which part of a day's bytes which logs are held back, kept in the outbox until there is more."""
 
 SMALL_RUN = 50
-"""So many records are made into a message in the loop, where that takes less than a millisecond or two; more, in a thread."""
+"""So many records are made into a message in the loop, which takes a millisecond or two; more, or to be compressed, in a thread."""
 
 RARER = 4
 """Below a quarter of a day's bytes the pauses between two batches are so many times as long: fewer messages, fewer headers."""

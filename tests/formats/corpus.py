@@ -143,7 +143,16 @@ def hard() -> list[Sequenced]:
     return _numbered(Log.READING, records, 2**40)
 
 
-RECORDS = {"values": values, "scans": scans, "features": features, "urgent": urgent, "bulk": bulk, "hard": hard}
+def clocks() -> list[Sequenced]:
+    """Every quality of time there is, beside each other."""
+    records: list[Record] = [
+        Reading(machine="press-1", point="oil_temp", value=41.5 + i, unit="°C", stamp=_stamp(1000 * i, quality))
+        for i, quality in enumerate([*TimeQuality, TimeQuality.SYNCED])
+    ]
+    return _numbered(Log.READING, records)
+
+
+RECORDS = {"values": values, "scans": scans, "features": features, "urgent": urgent, "bulk": bulk, "hard": hard, "clocks": clocks}
 
 
 def resolution(machine: str, point: str) -> Resolution | None:
