@@ -19,8 +19,8 @@ from gateway.uplink.waits import Waits
 from tests.peers.broker import Mosquitto
 from tests.waiting import until
 
-PER_BIN = 33
-"""Calls are counted in bins that hold so many on average: fewer, and chance alone makes a peak."""
+BINS = 10
+"""Calls are counted in so many parts of the time within which they are made: in more, chance alone makes a peak."""
 
 
 class Result(NamedTuple):
@@ -113,10 +113,10 @@ async def fleet(gateways: int, within_s: float, down_s: float, spread: bool = Tr
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await broker.close()
-    bin_s = within_s / max(1, round(gateways / PER_BIN))
+    bin_s = within_s / BINS
     bins: dict[int, int] = {}
     for call in log.calls:
         at = math.floor((call - killed) / bin_s)
         bins[at] = bins.get(at, 0) + 1
-    peak = max(bins.values()) / (gateways * bin_s / within_s)
+    peak = max(bins.values()) / (gateways / BINS)
     return Result(gateways, within_s, down_s, back, len(log.calls) / gateways, peak, max(log.good) - killed)

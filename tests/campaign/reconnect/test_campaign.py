@@ -14,7 +14,7 @@ async def test_a_fleet_that_loses_its_broker_calls_about_once_each_and_spread_ou
 
 @pytest.mark.timeout(180)
 async def test_the_count_sees_a_fleet_that_comes_back_at_once():
-    result = await fleet(100, 10.0, 0.0, spread=False)
+    result = await fleet(200, 10.0, 0.0, spread=False)
     assert campaign.broken({"restart": {}, "control": {"calls at once": list(result)}}) == []
     assert result.peak > campaign.MOST_PEAK
 
