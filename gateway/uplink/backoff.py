@@ -24,7 +24,7 @@ class Backoff:
         self._random = random
         self._first_s = first_s
         self._cap_s = max(cap_s, first_s)
-        self._stable_s = stable_s
+        self.stable_s = stable_s
         self._tries = 0
 
     @property
@@ -50,7 +50,7 @@ class Backoff:
 
     def lasted(self, seconds: float) -> None:
         """Note that things went well for so many seconds; start over from `first_s` when that was long enough."""
-        if seconds >= self._stable_s:
+        if seconds >= self.stable_s:
             self.reset()
 
     def reset(self) -> None:

@@ -33,6 +33,10 @@ LOCAL_PAUSE_S = 10.0
 WATCH_S = 12 * 3600.0
 """How often certificates are looked at."""
 
+SHORT_LIVES = 4
+"""After so many connections that broke within two minutes each, a second client of this name is suspected: many brokers, mosquitto
+among them, end the older connection of a client id without a word."""
+
 
 class Connected(ports.Session, Protocol):
     """What the lanes need of a session beyond the port."""
@@ -91,6 +95,7 @@ class Caller:
         first_within_s: float | None = None,
         keepalive_s: float | None = None,
         timeout_s: float = 30.0,
+        connect_timeout_s: float = 15.0,
     ) -> None:
         """Make a caller; nothing happens before `run`.
 
@@ -112,6 +117,7 @@ class Caller:
             first_within_s: the first connection, also after a loss, is made after a random time up to this; default: as in `spec`.
             keepalive_s: see `MqttSession.connect`; default: as in `spec`.
             timeout_s: see `MqttSession.connect`.
+            connect_timeout_s: see `MqttSession.connect`.
         """
         self._site = site
         self._spec = spec
@@ -127,10 +133,12 @@ class Caller:
         self._random = random or Random()  # noqa: S311  (jitter, not a secret)
         self._spread_s = spec.spread_s if first_within_s is None else first_within_s
         self._options: dict[str, Any] = {"keepalive_s": keepalive_s or float(spec.keepalive), "timeout_s": timeout_s}
+        self._options["connect_timeout_s"] = connect_timeout_s
         cap_s = LOCAL_PAUSE_S if spec.local else FAR_PAUSE_S
         self._losses = Backoff(self._random, first_s=max(1.0, self._spread_s), cap_s=cap_s)
         self._roster = Roster(spec.broker, clock.monotonic)
         self._verdicts: list[tuple[BrokerUrl, Manner]] = []
+        self._short = 0
         self._session: Connected | None = None
 
     def retry(self) -> None:
@@ -224,6 +232,7 @@ class Caller:
         since = self._clock.monotonic()
         self._session = session
         enough = followed = False
+        settling = asyncio.create_task(self._settle())
         try:
             await use(session)
             enough = True
@@ -233,14 +242,24 @@ class Caller:
         except Exception as exc:  # whatever it is, the next connection may do better
             self._report.fault(exc)
         finally:
+            settling.cancel()
             self._session = None
             self._report.disconnected()
-            self._losses.lasted(self._clock.monotonic() - since)
+            lasted = self._clock.monotonic() - since
+            self._losses.lasted(lasted)
+            self._short = 0 if lasted >= self._losses.stable_s or enough else self._short + 1
+            if self._short >= SHORT_LIVES:
+                self._report.unsteady(self._client_id)
             if self._losses.fresh and not enough and not followed:
                 self._roster.restart()  # a broker that held for a while is asked first again
             elif not followed:
                 self._roster.pass_on()  # one that did not, or that the lane is done with, gives way to the next
             await session.close(death=session.will is not None)
+
+    async def _settle(self) -> None:
+        await self._clock.sleep_until(self._clock.monotonic() + self._losses.stable_s)
+        self._short = 0
+        self._report.steady()
 
     async def _watch(self) -> None:
         """Tell in time that a certificate of ours will expire."""

@@ -251,7 +251,6 @@ class AckClient(aiomqtt.Client):
             self._close_socket()
         elif sock is not None:
             self._loop.add_reader(sock.fileno(), self._readable)
-            self._misc_task = self._loop.create_task(self._misc_loop())
             if self._client.want_write():
                 self._on_socket_register_write(self._client, None, sock)
 
@@ -320,6 +319,8 @@ class AckClient(aiomqtt.Client):
         if properties is not None:
             self.connack = properties
         super()._on_connect(client, userdata, flags, reason_code, properties)
+        if self._misc_task is None:  # not before: paho takes a broker that is slow to answer for one that has hung up
+            self._misc_task = self._loop.create_task(self._misc_loop())
 
     def _on_disconnect(
         self,

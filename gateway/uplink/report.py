@@ -39,6 +39,7 @@ class Report:
         self._warnings: tuple[str, ...] = ()
         self._uncompressed = ""
         self._warned: set[str] = set()
+        self._unsteady = ""
         self._expires: dict[str, float] = {}
         self._trouble: dict[str, str] = {}
         self._trouble_since = 0.0
@@ -68,7 +69,7 @@ class Report:
             "warnings": [
                 *self._warnings,
                 *(self._expiry(what, ends) for what, ends in self._expires.items() if self._soon(ends)),
-                *filter(None, [self._uncompressed]),
+                *filter(None, [self._uncompressed, self._unsteady]),
             ],
             "certificates": {what: round(self._days(ends), 1) for what, ends in self._expires.items()},
             "next_attempt_s": waits,
@@ -91,6 +92,17 @@ class Report:
                 self._warned.add(warning)
                 self._log.warning("uplink_downgraded", broker=broker, reason=warning)
         self._recover({key for key in self._trouble if key not in _KEPT})
+
+    def unsteady(self, client_id: str) -> None:
+        """Note that connections break again and again soon after they were made, until one lasts (see `steady`)."""
+        words = f"connections break soon after they are made; another client may have the client id '{client_id}'"
+        if words != self._unsteady:
+            self._unsteady = words
+            self._log.warning("uplink_unsteady", reason=words, hint="see that no other gateway has the same site and gateway name")
+
+    def steady(self) -> None:
+        """Note that a connection has lasted."""
+        self._unsteady = ""
 
     def certificates(self, expires: dict[str, float]) -> None:
         """Note until when certificates of ours hold, in seconds since 1970; tell it when one is about to expire."""

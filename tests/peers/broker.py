@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,9 @@ class Mosquitto:
         ca: authority of client certificates; given, a client certificate is required.
         settings: further lines of the configuration.
         keep: keep sessions and their messages over a stop.
+        host: address it listens at.
+        port: its port; 0 for a free one.
+        enter: command in front of its own, for one inside a network namespace.
     """
 
     def __init__(
@@ -58,12 +61,16 @@ class Mosquitto:
         ca: Path | None = None,
         settings: str = "",
         keep: bool = False,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        enter: Sequence[str] = (),
     ) -> None:
-        self.port = free_port()
+        self.port = port or free_port()
+        self._host, self._enter = host, enter
         self.process: asyncio.subprocess.Process | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="broker-"))
         self._tls = server is not None
-        lines = [f"listener {self.port} 127.0.0.1", f"allow_anonymous {str(users is None).lower()}", "user root", "log_dest none"]
+        lines = [f"listener {self.port} {host}", f"allow_anonymous {str(users is None).lower()}", "user root", "log_dest none"]
         lines += [f"persistence {str(keep).lower()}", f"persistence_location {self._folder}/", "set_tcp_nodelay true"]
         if users is not None:
             passwords = self._folder / "passwords"
@@ -84,11 +91,12 @@ class Mosquitto:
     @property
     def url(self) -> BrokerUrl:
         """Its URL, by address."""
-        return BrokerUrl(f"{'mqtts' if self._tls else 'mqtt'}://127.0.0.1:{self.port}")
+        return BrokerUrl(f"{'mqtts' if self._tls else 'mqtt'}://{self._host}:{self.port}")
 
     async def start(self) -> None:
         """Start it and return once it accepts connections."""
         self.process = await asyncio.create_subprocess_exec(
+            *self._enter,
             _program("mosquitto"),
             "-c",
             str(self._folder / "broker.conf"),
@@ -102,7 +110,7 @@ class Mosquitto:
 
     def _accepts(self) -> bool:
         with socket.socket() as sock:
-            return sock.connect_ex(("127.0.0.1", self.port)) == 0
+            return sock.connect_ex((self._host, self.port)) == 0
 
     def send(self, number: int) -> None:
         """Send it a signal: SIGHUP reads ACL and passwords anew, SIGSTOP freezes it, SIGCONT lets it go on."""

@@ -36,7 +36,7 @@ class Lane:
 @asynccontextmanager
 async def calling(lane, broker, *urls, clock=None, **options):
     spec = options.pop("spec", None) or Uplink(broker=[BrokerUrl(url) for url in urls or ["mqtt://127.0.0.1"]])
-    defaults = {"random": Eager(), "base": Path(), "read_secret": lambda name: name, "connect": broker.connect}
+    defaults = {"random": Eager(), "base": Path(), "read_secret": lambda name: name, "connect": broker and broker.connect}
     caller = Caller(
         site="muster",
         spec=spec,

@@ -182,3 +182,19 @@ async def test_a_lane_that_is_done_with_a_broker_gets_the_next_one_also_after_a_
     async with calling(lane, broker, FAR, OTHER, clock=clock, random=Lowest(), first_within_s=0):
         await until(lambda: len(lane.sessions) >= 4)
     assert [url for url, _ in broker.connects][:4] == [FAR, OTHER, FAR, OTHER]
+
+
+async def test_connections_that_break_soon_are_suspected_until_one_lasts():
+    clock, broker, lane = start()
+    with capture_logs() as logs:
+        async with calling(lane, broker, FAR, clock=clock, random=Lowest(), first_within_s=0):
+            for number in range(1, 8):
+                await until(lambda number=number: len(lane.sessions) == number)
+                assert bool(lane.report.status()["warnings"]) == (number > 4)
+                broker.session.lose()
+            await until(lambda: len(lane.sessions) == 8)
+            clock.advance(119)
+            assert lane.report.status()["warnings"]
+            clock.advance(1)
+            await until(lambda: not lane.report.status()["warnings"])
+    assert [line["event"] for line in logs].count("uplink_unsteady") == 1
