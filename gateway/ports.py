@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
 
 from gateway.model import Log, Record, Sequenced
+
+T = TypeVar("T")
 
 
 class Claim(Struct, frozen=True):
@@ -70,6 +72,40 @@ class Outbox(Protocol):
 
     def status(self) -> OutboxStatus:
         """Return what the store holds and has lost."""
+
+
+class Page(Struct, frozen=True):
+    """Records of a machine's past, and where the next page begins; None: there is none."""
+
+    records: tuple[Record, ...]
+    following: int | None
+
+
+class Recall(Protocol):
+    """Looks up what was measured; the history is the one that can."""
+
+    async def __call__(self, machine: str, since_wall_ns: int, until_wall_ns: int, after: int) -> Page:
+        """Return the next page of a machine's records between two wall times, in order for every point; none with trouble.
+
+        Args:
+            machine: the machine.
+            since_wall_ns: first moment.
+            until_wall_ns: first moment that is too late.
+            after: where the page before said that this one begins; 0 for the first.
+        """
+
+
+class Keeps(Protocol):
+    """Keeps small values under a name, over restarts and power cuts; the state is the one that does."""
+
+    def get(self, name: str, kind: type[T], default: T) -> T:
+        """Return the value under a name; the default when there is none that makes sense."""
+
+    def put(self, name: str, value: Any) -> None:
+        """Keep a value; waits for the disk."""
+
+    async def aput(self, name: str, value: Any) -> None:
+        """Keep a value without blocking the event loop."""
 
 
 class Session(Protocol):

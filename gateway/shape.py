@@ -119,21 +119,29 @@ def _stamp(scan: Scan, column: int) -> Stamp:
     return stamp
 
 
+def form_of(spec: PointSpec) -> str:
+    """Return what the configuration promises of a point's values: number, whole, unsigned, truth, text, or nothing (empty)."""
+    kind = getattr(spec, "kind", "") or getattr(spec, "type", "")  # a driver's `kind` has the default of `type` filled in
+    if spec.states or getattr(spec, "bits", None) or kind == "string":
+        return "text"
+    if kind == "bool":
+        return "truth"
+    if not isinstance(kind, str) or not kind.lstrip("u").startswith(("int", "float")):
+        return ""
+    if kind.startswith("float") or not _keeps_whole(spec):
+        return "number"
+    return "unsigned" if kind == "uint64" and spec.scale == 1 and spec.offset == 0 else "whole"
+
+
+def _keeps_whole(spec: PointSpec) -> bool:
+    return float(spec.scale).is_integer() and float(spec.offset).is_integer() and getattr(spec, "scale_from", None) is None
+
+
 def _presenter(spec: PointSpec) -> Callable[[float], Value]:
     """Choose how the number in the column is shown: name of a state, truth, whole number or number."""
-    kind = getattr(spec, "kind", "") or getattr(spec, "type", "")  # a driver's `kind` has the default of `type` filled in
     if states := spec.states:
         return lambda value: states.get(int(value), _whole(value)) if math.isfinite(value) else None
-    if kind == "bool":
-        return bool
-    whole = (
-        isinstance(kind, str)
-        and kind.lstrip("u").startswith("int")
-        and float(spec.scale).is_integer()
-        and float(spec.offset).is_integer()
-        and getattr(spec, "scale_from", None) is None
-    )
-    return _whole if whole else _number
+    return _BY_FORM.get(form_of(spec), _number)
 
 
 def _whole(value: float) -> Value:
@@ -148,4 +156,5 @@ _QUALITIES = {int(quality): quality for quality in Quality}
 _REASONS = {int(reason): reason for reason in Reason}
 """Members by number: a table is five times as fast as the call of an Enum."""
 
+_BY_FORM: dict[str, Callable[[float], Value]] = {"truth": bool, "whole": _whole, "unsigned": _whole}
 _BY_KIND: dict[int, Callable[[float], Value]] = {Kind.NUMBER: _number, Kind.WHOLE: _whole, Kind.TRUTH: bool}

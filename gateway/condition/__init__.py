@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from gateway.config.spec import Temperature, Vibration
+from gateway.config.spec import Machine, Temperature, Vibration
 from gateway.model import Block, PointTable, Record, Scan
 
+from . import vibration
 from .slope import TO_KELVIN, TemperatureSlope
 from .vibration import VibrationFeatures
 
-__all__ = ["Condition"]
+__all__ = ["Condition", "announced"]
+
+
+def announced(machine: Machine) -> dict[str, str]:
+    """Return the features a machine may give, by point, each with its unit; empty where that shows with the first one."""
+    features = dict(vibration.announced(machine.vibration)) if machine.vibration else {}
+    if machine.temperature:
+        chosen = machine.temperature.points or [name for name, spec in machine.points.items() if spec.unit in TO_KELVIN]
+        features |= {f"{name}.slope": "K/min" for name in chosen}
+    return features
 
 
 class Condition:

@@ -7,13 +7,14 @@ velocity of ISO 20816-1, 10-1000 Hz, by integration in the spectrum.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import get_args
 
 from msgspec import Struct
 
 from cython_ext.spectrum import Welch, next_fast_length, velocity_rms
 from cython_ext.statistics import statistics
-from gateway.config.spec import Vibration
+from gateway.config.spec import Vibration, VibrationFeature
 from gateway.model import Block, Feature, Quality, Reason, Record
 
 from .windows import Window, Windower, later
@@ -31,6 +32,15 @@ class _Value(Struct, frozen=True):
     value: float
     unit: str
     band_hz: tuple[float, float] | None = None
+
+
+_UNITS = {"crest": "1", "kurtosis": "1", "skewness": "1", "velocity_rms": "mm/s"}
+
+
+def announced(spec: Vibration) -> Iterator[tuple[str, str]]:
+    """Yield point and unit of every feature that a waveform may give; the unit is empty where it is that of the waveform."""
+    for name in spec.features or get_args(VibrationFeature):
+        yield f"vibration.{name}", _UNITS.get(name, "")
 
 
 class VibrationFeatures:
@@ -109,14 +119,14 @@ class VibrationFeatures:
         yield _Value("rms", s.rms, unit)
         yield _Value("peak", s.peak, unit)
         yield _Value("peak_to_peak", s.peak_to_peak, unit)
-        yield _Value("crest", s.crest, "1")
-        yield _Value("kurtosis", s.kurtosis, "1")
-        yield _Value("skewness", s.skewness, "1")
+        yield _Value("crest", s.crest, _UNITS["crest"])
+        yield _Value("kurtosis", s.kurtosis, _UNITS["kurtosis"])
+        yield _Value("skewness", s.skewness, _UNITS["skewness"])
         if self._welch is not None:
             low, high = VELOCITY_BAND_HZ
             psd = self._welch.psd(samples)
             speed = velocity_rms(psd, self._welch.bin_hz, low, high) * _TO_M_S2[unit]
-            yield _Value("velocity_rms", speed, "mm/s", VELOCITY_BAND_HZ)
+            yield _Value("velocity_rms", speed, _UNITS["velocity_rms"], VELOCITY_BAND_HZ)
 
 
 _TO_M_S2 = {"m/s²": 1.0, "m/s2": 1.0, "g": STANDARD_GRAVITY}

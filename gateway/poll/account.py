@@ -46,6 +46,7 @@ class Account:
             log.info("machine_recovered", machine=watched.machine.name)
         if health.state != "good":
             health.state, health.error, health.hint, health.since = "good", "", "", stamp
+            self._turned(watched)
         health.last = stamp
 
     def bad(self, watched: Watched, error: DeviceError, *, probe: bool = False) -> None:
@@ -53,12 +54,15 @@ class Account:
         health = watched.health
         stamp = self._clock.stamp()
         health.errors += 1
-        if health.state != "bad":
+        before = health.state
+        if before != "bad":
             health.since = stamp
         if not (probe and health.state == "bad"):
             if (health.state, health.error) != ("bad", error.message):
                 log.warning("machine_unavailable", machine=watched.machine.name, error=error.message, hint=error.hint)
             health.state, health.error, health.hint = "bad", error.message, error.hint
+        if before != "bad":
+            self._turned(watched)
         for group in watched.groups:
             self.hand(watched, Scan.bad(group.table, stamp, error.reason))
 
@@ -72,3 +76,12 @@ class Account:
         """Take note that a source came to its end for good: a recording that is played once."""
         watched.health.state, watched.health.since = "ended", self._clock.stamp()
         log.info("stream_ended", machine=watched.machine.name)
+        self._turned(watched)
+
+    def _turned(self, watched: Watched) -> None:
+        if self._watched.get(watched.machine.name) is not watched:
+            return
+        try:
+            watched.sink.turned(watched.health.state)
+        except Exception:
+            log.exception("record_fault", machine=watched.machine.name)

@@ -29,6 +29,9 @@ class Sink(Protocol):
     def block(self, block: Block) -> None:
         """Take one Block."""
 
+    def turned(self, state: str) -> None:
+        """Take note that the machine is now `good`, `bad` or `ended`; it comes before the Scan that shows it."""
+
 
 class Health(Struct, kw_only=True):
     """How a machine is doing: `state` is `starting`, `good`, `bad` or `ended`; `error` and `hint` in words when bad.

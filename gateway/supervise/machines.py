@@ -20,6 +20,8 @@ from gateway.shape import Shape
 from .pulse import Pulse
 
 Emit = Callable[[list[Record]], None]
+Turned = Callable[[str, str], None]
+"""Called with a machine and how it is now: `good`, `bad`, `ended`, or `gone` when it is no longer read or begins anew."""
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -34,8 +36,10 @@ class Change(Struct, frozen=True, kw_only=True):
 class MachineLine:
     """One machine's way from Scans and Blocks to records."""
 
-    def __init__(self, machine: Machine, emit: Emit) -> None:
+    def __init__(self, machine: Machine, emit: Emit, turned: Turned) -> None:
+        self._machine = machine.name
         self._emit = emit
+        self._turned = turned
         self._shapes: dict[PointTable, Shape] = {}
         self.condition = Condition(machine.name, machine.vibration, machine.temperature)
 
@@ -52,14 +56,19 @@ class MachineLine:
         if records := self.condition.block(block):
             self._emit(records)
 
+    def turned(self, state: str) -> None:
+        """Pass on how the machine is."""
+        self._turned(self._machine, state)
+
 
 class Machines:
     """All machines of a configuration, running."""
 
-    def __init__(self, clock: Clock, pulse: Pulse, emit: Emit) -> None:
+    def __init__(self, clock: Clock, pulse: Pulse, emit: Emit, turned: Turned = lambda machine, state: None) -> None:
         self._clock = clock
         self._pulse = pulse
         self._emit = emit
+        self._turned = turned
         self._pollers: dict[str, Poller] = {}
         self._machines: dict[str, Machine] = {}
         self._lines: dict[str, MachineLine] = {}
@@ -73,12 +82,13 @@ class Machines:
         for name in stopped + restarted:
             self._poller(self._machines.pop(name).link).remove(name)
             del self._lines[name]
+            self._turned(name, "gone")
         needed = {_key(machine.link) for machine in wanted.values()}
         idle = [self._pollers.pop(key) for key in list(self._pollers) if key not in needed]
         await asyncio.gather(*(self._stop(poller) for poller in idle))
         for name in restarted + started:
             machine = wanted[name]
-            line = self._lines[name] = MachineLine(machine, self._emit)
+            line = self._lines[name] = MachineLine(machine, self._emit, self._turned)
             self._machines[name] = machine
             self._poller(machine.link).add(machine, line)
         return Change(started=started, stopped=stopped, restarted=restarted, kept=kept)

@@ -110,12 +110,16 @@ class Collector:
     def __init__(self) -> None:
         self.scans: list[Scan] = []
         self.blocks: list[Block] = []
+        self.turns: list[str] = []
 
     def scan(self, scan: Scan) -> None:
         self.scans.append(scan)
 
     def block(self, block: Block) -> None:
         self.blocks.append(block)
+
+    def turned(self, state: str) -> None:
+        self.turns.append(state)
 
     @property
     def last(self) -> Scan | None:

@@ -240,3 +240,60 @@ async def test_few_records_are_stored_as_they_are_and_many_compressed(make, tmp_
     db.close()
     assert short[:1] != b"\x78" == long[:1]
     assert len(long) < 50 * len(short) / 4
+
+
+def moment(second, boot="b" * 32, wall_s=None):
+    return Stamp(T0 + (second if wall_s is None else wall_s) * 1_000_000_000, second * 1_000_000_000, boot)
+
+
+async def recalled(history, machine="m", since=0, until=10_000):
+    """Return what all pages give, and how many there were."""
+    found, after, pages = [], 0, 0
+    while after is not None:
+        page = await history.recall(machine, T0 + since * 1_000_000_000, T0 + until * 1_000_000_000, after)
+        found += page.records
+        after = page.following
+        pages += 1
+    return found, pages
+
+
+async def test_the_past_of_a_machine_is_recalled_page_by_page_in_order_for_every_point(make):
+    history = make()
+    records = [
+        Reading(machine=machine, point=point, value=second, stamp=moment(second))
+        for second in range(900)
+        for machine in ("m", "n")
+        for point in ("p", "q")
+    ]
+    for first in range(0, len(records), 400):  # a commit every 100 s
+        history.add(records[first : first + 400])
+        await history.flush()
+    history.add([Reading(machine="m", point="p", value=900, stamp=moment(900))])  # is not yet on disk
+    found, pages = await recalled(history, since=50, until=901)
+    assert pages > 1
+    assert len(found) == 2 * 850 + 1
+    assert {record.machine for record in found} == {"m"}
+    for point in ("p", "q"):
+        seconds = [record.value for record in found if record.point == point]
+        assert seconds == list(range(50, 901 if point == "p" else 900))
+
+
+async def test_a_step_of_the_clock_does_not_mix_up_what_is_recalled(make):
+    history = make()
+    steps = [moment(1), moment(2), moment(3, wall_s=1), moment(4, wall_s=2), moment(1, boot="c" * 32, wall_s=5)]
+    history.add([Reading(machine="m", point="p", value=number, stamp=when) for number, when in enumerate(steps)])
+    found, _ = await recalled(history)
+    assert [record.value for record in found] == [0, 1, 2, 3, 4]
+
+
+async def test_of_a_machine_that_nobody_knows_nothing_is_recalled(make):
+    history = make()
+    history.add([reading(1)])
+    assert await recalled(history, machine="unknown") == ([], 1)
+
+
+async def test_with_trouble_on_the_disk_nothing_is_recalled_and_nothing_breaks(make, tmp_path):
+    (tmp_path / "history.db").mkdir()
+    history = make()
+    history.add([reading(1)])
+    assert await recalled(history) == ([], 1)

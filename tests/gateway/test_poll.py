@@ -64,6 +64,7 @@ async def test_a_machine_that_fails_is_bad_with_its_reason_and_left_alone_while_
     await until(lambda: good(a))
     assert poller.watched["a"].health.state == "good"
     assert poller.watched["a"].health.error == ""
+    assert (a.turns, b.turns) == (["bad", "good"], ["good"]), "every turn is told, and told once"
 
 
 async def test_absent_at_start_then_there_then_gone_then_back(world: World) -> None:
@@ -166,13 +167,15 @@ async def test_blocks_of_a_waveform_are_handed_on_and_a_broken_source_is_opened_
 async def test_a_recording_that_is_played_once_ends_and_is_not_opened_again(poller: Poller, world: World) -> None:
     world.streams["s"] = asyncio.Queue()
     beside = Collector()
-    poller.add(machine("s", link=LINK, points=0), Collector())
+    source = Collector()
+    poller.add(machine("s", link=LINK, points=0), source)
     poller.add(machine("a", link=LINK), beside)
     await world.streams["s"].put(None)
     await until(lambda: poller.watched["s"].health.state == "ended")
     seen = len(beside.scans)
     await until(lambda: len(beside.scans) > seen + 5)
     assert (world.opened, poller.watched["s"].health.errors) == (1, 0)
+    assert source.turns == ["ended"]
 
 
 async def test_what_is_subscribed_is_not_polled(poller: Poller, world: World) -> None:

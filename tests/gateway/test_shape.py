@@ -9,7 +9,7 @@ from gateway.clock import ManualClock
 from gateway.config.quantity import Duration
 from gateway.config.spec import Limits, PointSpec
 from gateway.model import Event, Kind, PointTable, Quality, Reading, Reason, Record, Scan, Severity, Stamp, TimeQuality
-from gateway.shape import SOURCE_TIME_TRUST_NS, Shape
+from gateway.shape import SOURCE_TIME_TRUST_NS, Shape, form_of
 
 
 class Typed(PointSpec, frozen=True, kw_only=True):
@@ -98,6 +98,18 @@ def test_values_are_shown_as_what_they_are() -> None:
     assert isinstance(values["count"], int)
     assert values["on"] is True
     assert told(shape.apply(scan(t, [5.0, 70000.0, 41.9, 1.0, float("nan")], clock, objects={4: "PROG 7"}))) == {"mode": 5}
+
+
+def test_the_form_of_a_value_is_known_from_its_configuration() -> None:
+    forms = {
+        "number": [Typed(type="float32"), Typed(type="int16", scale=0.1), Typed(type="uint64", offset=0.5)],
+        "whole": [Typed(type="int16"), Typed(type="uint32", scale=10), Typed(type="uint64", scale=2)],
+        "unsigned": [Typed(type="uint64")],
+        "truth": [Typed(type="bool")],
+        "text": [Typed(type="string"), Typed(type="uint16", states={0: "off"})],
+        "": [PointSpec()],
+    }
+    assert {form: {form_of(spec) for spec in specs} for form, specs in forms.items()} == {form: {form} for form in forms}
 
 
 def test_text_is_told_when_it_changes() -> None:

@@ -220,6 +220,9 @@ class Sink:
     def block(self, block):
         self.blocks.append(block)
 
+    def turned(self, state):
+        pass
+
 
 async def test_poll_reads_waveforms_and_points_of_one_unit_side_by_side(tmp_path):
     device = sensor()
