@@ -42,6 +42,10 @@ class Connected(ports.Session, Protocol):
     """What the lanes need of a session beyond the port."""
 
     @property
+    def broker(self) -> BrokerUrl:
+        """Where it is connected to."""
+
+    @property
     def protocol(self) -> str:
         """Version of MQTT: `5` or `3.1.1`."""
 

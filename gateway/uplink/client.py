@@ -13,7 +13,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import aiomqtt
 import paho.mqtt.client as paho
@@ -42,13 +42,20 @@ _READ = 16384
 
 
 class Will(Struct, frozen=True):
-    """What the broker publishes when a connection is lost without a farewell."""
+    """What the broker publishes when a connection is lost without a farewell.
+
+    `registered` is called, in another thread, right before the CONNECT packet that carries it is sent: an attempt that does not
+    come that far has told it to nobody. It may wait for a disk.
+    """
 
     topic: str
     payload: bytes
     qos: int = 1
     retain: bool = False
+    registered: Callable[[], None] | None = None
 
+
+T = TypeVar("T")
 
 _ERRNO = re.compile(r"\[Errno -?\d+\] ")
 
@@ -81,6 +88,7 @@ class AckClient(aiomqtt.Client):
         cause: what `connect` in the other thread raised (socket and TLS errors), else None.
         connack: properties of the broker's CONNACK (MQTT 5), None before it and in MQTT 3.1.1.
         dropped: the broker closed the connection before it answered CONNECT.
+        asked: CONNECT was sent.
     """
 
     def __init__(
@@ -120,13 +128,13 @@ class AckClient(aiomqtt.Client):
         options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2000 * keepalive_s)]
         early_s = 0.9 * connect_timeout_s  # before the time is up for everything, so that who did not answer is told
         way = functools.partial(open_stream, url, context=tls, proxy=proxy, timeout_s=early_s, options=options)
-        self._client._create_socket = way  # type: ignore[method-assign]  # paho knows other ways, and less to tell when they fail
+        self._client._create_socket = lambda: self._introduced(way(), will)  # type: ignore[method-assign]  # paho tells less
         receive = self._client._sock_recv
         self._client._sock_recv = lambda bufsize: receive(min(bufsize, _READ))  # type: ignore[method-assign]  # paho makes room for all
         self.ended: asyncio.Future[SessionLost] = self._loop.create_future()
         self.cause: Exception | None = None
         self.connack: Properties | None = None
-        self.dropped = False
+        self.dropped = self.asked = False
         self._on_incoming = on_message
         self._to_skip = 0
         self._acks: dict[int, asyncio.Future[Any]] = {}
@@ -243,6 +251,13 @@ class AckClient(aiomqtt.Client):
             raise
         finally:
             self._loop.call_soon_threadsafe(self._thread_ended)
+
+    def _introduced(self, sock: T, will: Will | None) -> T:
+        """Note, in the worker thread, that paho sends CONNECT over this socket next."""
+        self.asked = True
+        if will is not None and will.registered is not None:
+            will.registered()
+        return sock
 
     def _thread_ended(self) -> None:
         self._in_thread = False

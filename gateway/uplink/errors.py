@@ -55,6 +55,10 @@ class DroppedEarly(SessionLost):
     """The broker closed the connection before it answered CONNECT; some brokers refuse a version of MQTT this way."""
 
 
+class NeverAnswered(SessionLost):
+    """The broker took the connection and did not answer CONNECT; some old ones wait for more where MQTT 5 has a will."""
+
+
 class TlsProblem(SessionLost):
     """The certificates do not allow an encrypted connection; retrying does not help until somebody changes them."""
 

@@ -167,9 +167,7 @@ class Report:
 
     def published(self, message: Message) -> None:
         """Count a message that the broker accepted."""
-        self._messages += 1
-        self._records += message.count
-        self._bytes += len(message.payload)
+        self.count(message.count, len(message.payload))
         if message.trouble and message.trouble not in self._warned:
             self._warned.add(message.trouble)
             self._log.warning("message_uncompressed", reason=message.trouble)
@@ -178,6 +176,12 @@ class Report:
             if point not in self._warned:
                 self._warned.add(point)
                 self._log.warning("value_left_out", point=point, reason="larger than a message", hint="do not share this point")
+
+    def count(self, records: int, size: int) -> None:
+        """Count a message of so many records and bytes."""
+        self._messages += 1
+        self._records += records
+        self._bytes += size
 
     def ignored(self, topic: str, reason: str) -> None:
         """Count a message that came in and made no sense; the first of each reason is logged."""

@@ -16,7 +16,15 @@ from paho.mqtt.reasoncodes import ReasonCode
 from gateway.config.spec import BrokerUrl
 from gateway.uplink import reasons, tls
 from gateway.uplink.client import MAX_INCOMING, AckClient, OnMessage, Will
-from gateway.uplink.errors import DroppedEarly, PublishRefused, SessionLost, SubscribeRefused, UplinkError, VersionRefused
+from gateway.uplink.errors import (
+    DroppedEarly,
+    NeverAnswered,
+    PublishRefused,
+    SessionLost,
+    SubscribeRefused,
+    UplinkError,
+    VersionRefused,
+)
 from gateway.uplink.proxy import Proxy
 from gateway.uplink.stream import in_words
 
@@ -177,10 +185,10 @@ class MqttSession:
         """Disconnect, within two seconds; never raises, may be called twice.
 
         Args:
-            death: let the broker publish the will, as if the connection were lost. MQTT 5 has a word for it; in 3.1.1 the session
-                publishes it itself before it disconnects.
+            death: see to it that the will is published, as if the connection were lost: the session does it itself, and in MQTT 5
+                it asks the broker to do it, too. Sparkplug wants both.
         """
-        if death and self.will is not None and self.protocol == "3.1.1" and not self.ended.done():
+        if death and self.will is not None and not self.ended.done():
             with contextlib.suppress(UplinkError, TimeoutError):
                 async with asyncio.timeout(_CLOSE_S):
                     await self.publish(self.will.topic, self.will.payload, qos=self.will.qos, retain=self.will.retain)
@@ -203,7 +211,7 @@ class Dialer:
     """Connects with MQTT 5, falls back to 3.1.1 where the broker speaks nothing newer, and remembers that for an hour.
 
     A broker that just hangs up is asked twice before the fallback is tried: one broken connection must not cost the
-    acknowledgements that only MQTT 5 has.
+    acknowledgements that only MQTT 5 has. What one lane has found out, the others of a recipient share with its Dialer.
     """
 
     REMEMBER_S = 3600.0
@@ -225,9 +233,14 @@ class Dialer:
         """
         if self._monotonic() < self._old.get(url, 0.0):
             return await self._connect_old(url, will, options)
+        death = will()
         try:
-            return await MqttSession.connect(url, **options, will=will())
+            return await MqttSession.connect(url, **options, will=death)
         except VersionRefused:
+            return await self._connect_old(url, will, options)
+        except NeverAnswered:
+            if death is None:  # without one every broker answers that is well
+                raise
             return await self._connect_old(url, will, options)
         except DroppedEarly:
             pass
@@ -262,7 +275,8 @@ def _why(exc: Exception, client: AckClient, url: BrokerUrl, timeout_s: float, us
     if isinstance(cause, OSError):
         return in_words(cause, url.host, url.port, timeout_s)
     if isinstance(exc, TimeoutError) or "timed out" in str(exc):
-        return in_words(TimeoutError(), url.host, url.port, timeout_s)
+        silent = in_words(TimeoutError(), url.host, url.port, timeout_s)
+        return NeverAnswered(silent.words, silent.hint) if client.asked else silent
     if client.dropped:
         hint = "it may want a client certificate" if url.tls else "if this port expects TLS, write mqtts://"
         return tls.describe(client.error_text) or DroppedEarly(f"the broker at {where} hung up without an answer", hint)
