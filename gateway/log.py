@@ -90,6 +90,11 @@ EVENTS = {
     "uplink_unsteady": "connections break soon after they are made; another client may have our client id",
     "uplink_taken_over": "another client connected under our client id: two gateways have one name, or somebody plays ours",
     "message_uncompressed": "messages go out uncompressed, because the library that would compress them is missing",
+    "sparkplug_born": "births were sent over the live lane: a new session, or a host had asked, or something else is shared now",
+    "rebirth_storm": "hosts ask for births again and again; `count` says how often within an hour",
+    "command_refused": "somebody tried to write to a machine over Sparkplug; nothing is ever written. Told once, then counted",
+    "host_online": "the primary host is there, so the live lane is born",
+    "host_offline": "the primary host has gone, so the live lane dies and calls the next broker",
     "value_left_out": "one value is larger than a message may be and was left out",
     # others
     "library": "a library has something to say; its words stand in `message`",

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from gateway.cli._doctor_checks import Finding
+from gateway.cli._doctor_live import Ear, live
 from gateway.cli._doctor_reach import CONNECT_S, secret_value, unreachable
 from gateway.config.spec import BrokerUrl, Config, Uplink
 from gateway.uplink import reasons
@@ -29,16 +30,21 @@ async def brokers(config: Config) -> list[Finding]:
     if not config.uplinks:
         return [Finding("broker", "ok", "none is configured: everything stays here")]
     jobs = [_broker(name, uplink, url, config) for name, uplink in config.uplinks.items() for url in uplink.broker]
-    return list(await asyncio.gather(*jobs))
+    return [finding for findings in await asyncio.gather(*jobs) for finding in findings]
 
 
-async def _broker(name: str, uplink: Uplink, url: BrokerUrl, config: Config) -> Finding:
+async def _broker(name: str, uplink: Uplink, url: BrokerUrl, config: Config) -> list[Finding]:
+    lane: list[Finding] = []
+    return [await _uplink(name, uplink, url, config, lane), *lane]
+
+
+async def _uplink(name: str, uplink: Uplink, url: BrokerUrl, config: Config, lane: list[Finding]) -> Finding:
     what = f"{url} ({name})"
     base = Path(config.path).parent
     try:
         entry = await asyncio.to_thread(gather, uplink, url, config.site, base, lambda secret: secret_value(secret, base))
         shown = await asyncio.to_thread(_reach, url, entry)
-        await _login(url, entry, config)
+        lane += await _login(name, url, entry, uplink, config)
     except SessionLost as problem:
         if problem.code == reasons.CLIENT_ID_REFUSED:  # it admits known ids only, and the gateway's own would end its session
             sentence = f"{what} takes connections, but not with the client id of a doctor, so user and password were not tried"
@@ -70,18 +76,26 @@ def _reach(url: BrokerUrl, entry: Access) -> Certificate | None:
     return read(shown) if shown else None
 
 
-async def _login(url: BrokerUrl, entry: Access, config: Config) -> None:
+async def _login(name: str, url: BrokerUrl, entry: Access, uplink: Uplink, config: Config) -> list[Finding]:
     """Log in as the gateway does, under a client id of its own: the gateway's would end the session of a running one.
+
+    Returns:
+        What there is to say of the live lane, if it has one.
 
     Raises:
         SessionLost: the broker refuses.
     """
     client_id = f"{config.site}:{config.gateway}:doctor:{os.getpid()}"
+    ear = Ear(uplink)
+    options = entry.options | {"connect_timeout_s": _LOGIN_S, "on_message": ear.message}
     try:
-        session = await Dialer().connect(url, client_id=client_id, connect_timeout_s=_LOGIN_S, **entry.options)
+        session = await Dialer().connect(url, client_id=client_id, **options)
     except SessionLost as lost:
         raise entry.explained(lost) from None
-    await session.close()
+    try:
+        return [await live(session, ear, name, config)] if uplink.sparkplug is not None else []
+    finally:
+        await session.close()
 
 
 def certificates(config: Config) -> list[Finding]:

@@ -54,6 +54,8 @@ def troubles(status: dict[str, Any]) -> list[str]:
             found.append(f"{name}: {recipient['uplink']['last_error'] or 'not connected yet'}")
         if recipient["outbox"]["trouble"]:
             found.append(f"{name}: {recipient['outbox']['trouble']}")
+        if (live := recipient.get("live")) and not live["connected"] and not live["rests"] and live["last_error"]:
+            found.append(f"{name}, live: {live['last_error']}")
     found.extend(_alarm(alarm) for alarm in status["alarms"])
     found.extend(f"stands still: {loop}" for loop in status["stuck"])
     return found
@@ -102,6 +104,9 @@ def render(status: dict[str, Any], *, points: bool) -> list[str]:
         if outbox["trouble"]:
             lines.append(f"  {outbox['trouble']}")
         lines.extend(f"  ! {warning}" for warning in uplink["warnings"])
+        if live := recipient.get("live"):
+            lines.append(f"  live: {_lane(live)}")
+            lines.extend(f"  ! {warning}" for warning in live["warnings"])
     if not status["recipients"]:
         lines += ["", "no uplink: everything stays here"]
     lines.extend(f"✗ {_alarm(alarm)}" for alarm in status["alarms"])
@@ -110,6 +115,18 @@ def render(status: dict[str, Any], *, points: bool) -> list[str]:
 
 
 _MARK = {"good": "●", "bad": "✗", "starting": "○", "ended": "○"}
+
+
+def _lane(live: dict[str, Any]) -> str:
+    """Say how a live lane is doing."""
+    if live["rests"]:
+        return "rests, as the bytes of today run short"
+    if not live["connected"]:
+        return f"not connected; {live['last_error']}" if live["last_error"] else "not connected yet"
+    if live["waits_for"]:
+        return f"connected to {live['broker']}, waits for the primary host '{live['waits_for']}'"
+    machines = f"{live['devices']} machine{'' if live['devices'] == 1 else 's'}"
+    return f"connected to {live['broker']}, tells {live['metrics']} values of {machines}"
 
 
 def _alarm(alarm: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ Conventions the checker follows:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import combinations
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
@@ -210,6 +211,18 @@ class Site(Spec, frozen=True, kw_only=True):
     uplink: Annotated[Uplink | None, Meta(description="the recipient 'cooperative'")] = None
     uplinks: Annotated[dict[Name, Uplink], Meta(description="further recipients by name")] = field(default_factory=dict)
     metrics: Annotated[LoopbackAddress, Meta(description="where a collector on this computer reads OpenMetrics")] | None = None
+
+    def problems(self) -> Iterable[tuple[str, str]]:
+        """Yield what does not fit together."""
+        live = {name: spec for name, spec in self.uplinks.items() if spec.sparkplug is not None}
+        if self.uplink is not None and self.uplink.sparkplug is not None:
+            live[COOPERATIVE] = self.uplink
+        if live and self.site == "STATE":
+            yield "site", "cannot be STATE with 'sparkplug', which announces hosts under that name; take another one"
+        for one, other in combinations(sorted(live), 2):
+            if same := {(url.host, url.port) for url in live[one].broker} & {(url.host, url.port) for url in live[other].broker}:
+                where = ", ".join(f"{host}:{port}" for host, port in sorted(same))
+                yield "uplinks", f"make '{one}' and '{other}' one Sparkplug node twice at {where}; leave it out of one of them"
 
 
 class ShareRule(Spec, frozen=True, kw_only=True):

@@ -61,6 +61,35 @@ class Keep(Spec, frozen=True, kw_only=True):
             yield "at_most", "must be longer than 0s"
 
 
+class Sparkplug(Spec, frozen=True, kw_only=True):
+    """The live lane: Sparkplug B 3.0 over a connection of its own, the gateway as an edge node, its machines as the devices."""
+
+    primary_host: (
+        Annotated[
+            str,
+            Meta(
+                pattern="^[^+/#]+$",
+                min_length=1,
+                max_length=200,
+                description="host id of the primary host: the lane waits until it is online; default: no host is waited for",
+                examples=["scada"],
+            ),
+        ]
+        | None
+    ) = None
+    history: Annotated[
+        bool,
+        Meta(
+            description="after the lane was away, also send what was measured meanwhile, flagged as historical; for hosts that "
+            "take nothing but Sparkplug. No acknowledgement proves that it arrived: the batches are what is promised"
+        ),
+    ] = False
+    datatype_in_data: Annotated[
+        Literal["always", "never"],
+        Meta(description="whether data messages repeat the datatype; the standard would rather not, common decoders fail without"),
+    ] = "always"
+
+
 class Uplink(Spec, frozen=True, kw_only=True):
     """A broker and how records go there."""
 
@@ -90,6 +119,7 @@ class Uplink(Spec, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    sparkplug: Annotated[Sparkplug | None, Meta(description="send live values as Sparkplug too; {} for the defaults")] = None
     keepalive: Annotated[
         Duration,
         Meta(description="silence after which the broker is asked for a sign of life; a dead line is known after twice that"),

@@ -13,11 +13,14 @@ from gateway.clock import Clock
 from gateway.config.spec import Config, Contract, Keep
 from gateway.model import Record, Stamp
 from gateway.outbox import SegmentedOutbox
+from gateway.ports import Keeps
 from gateway.share import Door, Share
 from gateway.uplink.encoding import Encoding, Resolutions
 from gateway.uplink.forward import Forwarder
 from gateway.uplink.pace import Budget
+from gateway.uplink.session import Dialer
 
+from .live import LiveLanes, Remembers
 from .pulse import Pulse, spawn
 
 
@@ -40,6 +43,7 @@ class Recipient:
         self._read_secret = read_secret
         self._repair = repair
         self.budget: Budget | None = None
+        self.dialer = Dialer(clock.monotonic)
         self._identity: tuple[object, ...] = ()
         self._forward_task: asyncio.Task[None] | None = None
         self.forwarder: Forwarder | None = None
@@ -126,6 +130,7 @@ class Recipient:
             repair=self._repair,
             budget=self.budget,
             encoding=Encoding(spec.format, spec.compress, resolutions),
+            connect=self.dialer.connect,
         )
 
 
@@ -138,15 +143,23 @@ class Recipients:
         clock: Clock,
         pulse: Pulse,
         read_secret: Callable[[str, Path], str],
-        repair: Callable[[Stamp], Stamp] = lambda stamp: stamp,
+        repair: Callable[[Stamp], Stamp],
+        state: Keeps,
+        history: Remembers,
     ) -> None:
         self._rooms = (data, clock, pulse, read_secret, repair)
+        self._lanes = LiveLanes(clock, pulse, read_secret, repair, state, history)
         self._running: dict[str, Recipient] = {}
 
     def offer(self, records: list[Record]) -> None:
-        """Offer records to every door; each lets through what its recipient may have."""
+        """Offer records to every door and every live lane; each lets through what its recipient may have."""
         for recipient in self._running.values():
             recipient.door.offer(records)
+        self._lanes.offer(records)
+
+    def turned(self, machine: str, state: str) -> None:
+        """Take note of how a machine is now: `good`, `bad`, `ended` or `gone`."""
+        self._lanes.turned(machine, state)
 
     async def apply(self, config: Config) -> list[str]:
         """Make the recipients those of `config`; what has not changed keeps its connection.
@@ -155,6 +168,7 @@ class Recipients:
             In words, what has changed.
         """
         changes = []
+        self._lanes.define(config)
         for name in [name for name in self._running if name not in config.uplinks]:
             await self._running.pop(name).stop()
             changes.append(f"uplink {name}: stopped; what was not sent stays in its outbox")
@@ -164,16 +178,18 @@ class Recipients:
                 await recipient.outbox.open()
                 self._running[name] = recipient
             changes += await self._running[name].apply(config)
-        return changes
+        shared = {name: (recipient.budget, recipient.dialer) for name, recipient in self._running.items()}
+        return changes + await self._lanes.apply(config, shared)
 
     async def stop(self) -> None:
         """Stop all recipients; what is stored stays for the next start."""
+        await self._lanes.stop()
         while self._running:
             await self._running.popitem()[1].stop()
 
     def status(self) -> dict[str, Any]:
         """Return how every recipient is doing, by name, as plain JSON values."""
-        return {name: recipient.status() for name, recipient in self._running.items()}
+        return {name: recipient.status() | {"live": self._lanes.status(name)} for name, recipient in self._running.items()}
 
 
 def contract_words(contract: Contract, recipient: str) -> str:

@@ -136,3 +136,36 @@ def test_a_limit_that_is_crossed_is_seen_at_the_machine() -> None:
     hot = status(alarms=[alarm])
     assert troubles(hot) == ["press-1.oil_temp went too high: 81.25 °C"]
     assert "✗ press-1.oil_temp went too high: 81.25 °C" in render(hot, points=False)
+
+
+def live(**changes: Any) -> dict[str, Any]:
+    return {
+        "connected": True,
+        "broker": "mqtts://hub.coop.example",
+        "last_error": "",
+        "born": True,
+        "rests": False,
+        "waits_for": "",
+        "devices": 1,
+        "metrics": 7,
+        "warnings": [],
+    } | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({}, "  live: connected to mqtts://hub.coop.example, tells 7 values of 1 machine"),
+        ({"waits_for": "scada"}, "  live: connected to mqtts://hub.coop.example, waits for the primary host 'scada'"),
+        ({"connected": False}, "  live: not connected yet"),
+        ({"connected": False, "last_error": "nobody listens"}, "  live: not connected; nobody listens"),
+        ({"connected": False, "rests": True}, "  live: rests, as the bytes of today run short"),
+    ],
+)
+def test_the_live_lane_is_shown_below_its_recipient(changes: dict[str, Any], line: str) -> None:
+    seen = status()
+    seen["recipients"]["cooperative"]["live"] = live(warnings=["hosts asked 7 times"], **changes)
+    assert line in render(seen, points=False)
+    assert "  ! hosts asked 7 times" in render(seen, points=False)
+    away = changes.get("last_error")
+    assert troubles(seen) == ([f"cooperative, live: {away}"] if away else [])
