@@ -41,6 +41,7 @@ def decoded(column, scale):
 @settings(max_examples=300, deadline=None)
 @given(st.lists(numbers, min_size=1, max_size=8), relative | absolute)
 @example([0.0, -0.0, 0, 5e-324, -5e-324, 1.7976931348623157e308, -1.7976931348623157e308, 2**64 - 1], Resolution(0.005, True))
+@example([1.6e-322], Resolution(0.02, True))
 @example([0.05, 0.15, 0.25, -0.35, 21.25, 1e16, 4503599627370497.5], Resolution(0.1, False))
 def test_every_number_is_within_the_resolution(column, resolution):
     scale = scale_of(resolution)
