@@ -7,6 +7,7 @@ itself however small or large it is. What a scale cannot hold within its error s
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import lru_cache
@@ -20,8 +21,8 @@ MOST_DIGITS = 17
 MOST_DECIMALS = 6
 """Decimals that are looked for in numbers that are sent exactly; a scaled register seldom has more."""
 _LARGEST_K = 2**53
-_TINY = 1e-300
-"""Below it a share of a number is itself no longer exact in a float, so such numbers are sent as they are."""
+_TINY = sys.float_info.min
+"""A share of a number that is smaller is itself not exact in a float, so that number is sent as it is."""
 
 Mode = Literal["whole", "linear", "relative"]
 
@@ -122,7 +123,7 @@ def _relative(numbers: Sequence[float | int | None], scale: Scale) -> Coded:
             sign = 1 if number > 0 else -1
             k = round(math.log(size) * per)
             try:
-                good = size >= _TINY and abs(size - _magnitude(step, digits, k)) <= error * size
+                good = error * size >= _TINY and abs(size - _magnitude(step, digits, k)) <= error * size
             except OverflowError:
                 good = False
             if not good:
@@ -151,7 +152,7 @@ def rounded(number: float, resolution: Resolution) -> float:
     """Return the number with as few digits as the resolution allows, for a text encoding; within it, or the number itself."""
     most = resolution.most
     if resolution.relative:
-        if abs(number) < _TINY:
+        if most * abs(number) < _TINY:
             return number
         needed = max(1, math.ceil(-math.log10(2 * most)) + 1)
         candidates = [float(f"{number:.{digits - 1}e}") for digits in range(max(1, needed - 1), needed + 1)]
