@@ -7,7 +7,7 @@ from cython_ext.registers import crc16
 from drivers.modbus.errors import Damaged, NoAnswer, Refusal
 from drivers.modbus.ledger import _LEDGERS
 from drivers.modbus.request import Request
-from drivers.modbus.rtu import RtuExchange
+from drivers.modbus.rtu import DRAIN_S, RtuExchange
 from tests.drivers.modbus.fake_line import exchange_on, sent
 
 TIMEOUT = 0.15
@@ -231,3 +231,12 @@ async def test_bytes_still_coming_hold_up_the_next_request(exchange):
     heard = exchange._heard_at
     await start(exchange, read(100), 1)
     assert asyncio.get_running_loop().time() - heard >= 0.05
+
+
+async def test_after_a_timeout_the_line_is_drained_until_it_is_silent_before_the_same_unit_is_asked_again(exchange):
+    await overdue(exchange, read(100))
+    exchange._received(b"\x00")
+    heard = exchange._heard_at
+    await start(exchange, read(200), 2)
+    assert asyncio.get_running_loop().time() - heard >= DRAIN_S, "longer than the 3.5 characters"
+    assert exchange._silence < DRAIN_S
