@@ -66,7 +66,7 @@ DECIMALS = tuple(Scale("linear", float(f"1e-{digits}"), digits) for digits in ra
 @lru_cache(256)
 def scale_of(resolution: Resolution) -> Scale:
     """Return the scale that keeps a resolution: the coarsest whose numbers are still round to look at."""
-    most = resolution.most
+    most = float(resolution.most)  # 5 and 5.0 are one resolution here, and one on the wire
     if not resolution.relative:
         exponent = Decimal(repr(most)).normalize().as_tuple().exponent
         return Scale("linear", most, min(MOST_DIGITS, max(0, -int(exponent))), most)
