@@ -56,7 +56,7 @@ Places = dict[str, list[int]]
 
 
 class Table(Struct, omit_defaults=True, kw_only=True):
-    """Values of several points of one machine that were measured at the same times."""
+    """Values of several points of one machine, measured at the same times; or at times of their own, `rows` of each point."""
 
     machine: str
     kind: Literal["reading", "feature"]
@@ -64,6 +64,7 @@ class Table(Struct, omit_defaults=True, kw_only=True):
     unit: str | list[str] = ""
     window_s: float = 0.0
     band_hz: list[tuple[float | None, float | None] | None] | None = None
+    rows: list[int] | None = None
     quality: str | Places = GOOD
     reason: str | Places = ""
     time: str | Places = SYNCED

@@ -34,16 +34,15 @@ def rows_of(layout: Layout) -> Iterator[Row]:
 def _rows(base: Base, table: Table) -> Iterator[Row]:
     points, value = len(table.points), table.value
     total = len(value.steps if isinstance(value, Steps) else value)
-    if not points or total % points:
-        raise _misfit(table, "value", total, f"{points} points")
-    size = total // points
-    seqs, ts = _seqs(base, table, total, size), _times(base, table, size)
+    sizes = _sizes(table, total)
+    owner = [point for point, size in enumerate(sizes) for _ in range(size)]
+    seqs, ts = _seqs(base, table, sizes), _times(base, table, sizes)
     resolutions: list[Resolution | None] = [None] * points
     values: list[Any]
     if isinstance(value, Steps):
         scales = _scales(table, value)
         resolutions = [_resolution(scale) for scale in scales]
-        values = _numbers(table, value, scales, size)
+        values = _numbers(table, value, scales, sizes)
     else:
         values = value
     qualities = _words(table, "quality", table.quality, GOOD, total)
@@ -51,13 +50,12 @@ def _rows(base: Base, table: Table) -> Iterator[Row]:
     clocks = _words(table, "time", table.time, SYNCED, total)
     units = _each(table, "unit", table.unit)
     bands: list[Any] = _each(table, "band_hz", table.band_hz or None)
-    for i in range(total):
-        point = i // size
+    for i, point in enumerate(owner):
         common: dict[str, Any] = {
             "machine": table.machine,
             "point": table.points[point],
             "value": _value(table, values[i]),
-            "stamp": words.stamp(ts[i % size], clocks[i]),
+            "stamp": words.stamp(ts[i], clocks[i]),
             "unit": units[point],
             "quality": words.quality(qualities[i]),
             "reason": words.reason(reasons[i]),
@@ -69,23 +67,42 @@ def _rows(base: Base, table: Table) -> Iterator[Row]:
             yield Row(seqs[i], feature, resolutions[point])
 
 
-def _seqs(base: Base, table: Table, total: int, size: int) -> list[int]:
-    seq = table.seq
+def _sizes(table: Table, total: int) -> list[int]:
+    """Return how many values each point has."""
+    points = len(table.points)
+    if table.rows is None:
+        if not points or total % points:
+            raise _misfit(table, "value", total, f"{points} points")
+        return [total // points] * points
+    if len(table.rows) != points:
+        raise _misfit(table, "rows", len(table.rows), f"{points} points")
+    if min(table.rows, default=0) < 0 or sum(table.rows) != total:
+        raise _misfit(table, "value", total, f"rows that are {sum(table.rows)} together")
+    return table.rows
+
+
+def _seqs(base: Base, table: Table, sizes: list[int]) -> list[int]:
+    seq, total = table.seq, sum(sizes)
     if isinstance(seq, Plane):
-        return [base.seq + seq.first + (i % size) * seq.row + (i // size) * seq.point for i in range(total)]
+        at = ((row, point) for point, size in enumerate(sizes) for row in range(size))
+        return [base.seq + seq.first + row * seq.row + point * seq.point for row, point in at]
     if len(seq) != total:
         raise _misfit(table, "seq", len(seq), f"{total} values")
     return list(accumulate(seq, initial=base.seq))[1:]
 
 
-def _times(base: Base, table: Table, size: int) -> list[int]:
+def _times(base: Base, table: Table, sizes: list[int]) -> list[int]:
+    """Return the time of every value."""
     t = table.t
+    wanted = sizes[0] if table.rows is None else sum(sizes)
     off = t.off if isinstance(t, Rhythm) else t
-    if off is not None and len(off) != size:
-        raise _misfit(table, "t", len(off), f"{size} rows")
+    if off is not None and len(off) != wanted:
+        raise _misfit(table, "t", len(off), f"{wanted} {'rows' if table.rows is None else 'values'}")
     if isinstance(t, Rhythm):
-        return [base.t + t.first + i * t.step + (t.off[i] if t.off else 0) for i in range(size)]
-    return list(accumulate(t, initial=base.t))[1:]
+        ts = [base.t + t.first + i * t.step + (t.off[i] if t.off else 0) for i in range(wanted)]
+    else:
+        ts = list(accumulate(t, initial=base.t))[1:]
+    return ts * len(sizes) if table.rows is None else ts
 
 
 def _words(table: Table, name: str, places: str | Places, default: str, total: int) -> list[str]:
@@ -118,16 +135,16 @@ def _scales(table: Table, coded: Steps) -> list[Scale]:
     return scales
 
 
-def _numbers(table: Table, coded: Steps, scales: list[Scale], size: int) -> list[float | int | None]:
-    total = len(coded.steps)
+def _numbers(table: Table, coded: Steps, scales: list[Scale], sizes: list[int]) -> list[float | int | None]:
+    total, begins = len(coded.steps), accumulate(sizes, initial=0)
     signs = coded.sign if isinstance(coded.sign, list) else [coded.sign] * total
     for name, column, wanted in (("start", coded.start, len(scales)), ("sign", signs, total)):
         if len(column) != wanted:
             raise _misfit(table, name, len(column), f"{wanted} of them")
     numbers: list[float | int | None] = []
     try:
-        for point, (start, scale) in enumerate(zip(coded.start, scales, strict=True)):
-            steps = coded.steps[point * size : (point + 1) * size]
+        for start, scale, begin, size in zip(coded.start, scales, begins, sizes, strict=False):
+            steps = coded.steps[begin : begin + size]
             ks = list(accumulate(steps, initial=start))[1:] if coded.running else [start + step for step in steps]
             numbers += [scale.number(k) for k in ks]
         if coded.mode == "relative":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import chain, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import Any, TypeVar
 
-from msgspec import Struct
+from msgspec import NODEFAULT, Struct
 
 from gateway.config.quantity import Resolution
 from gateway.model import Quality, Reason, Sequenced, TimeQuality
@@ -17,6 +17,7 @@ from gateway.uplink.wire import FORMAT, Base
 from gateway.uplink.words import QUALITY, REASON, TIME, Column, Origin, Resolve
 
 K = TypeVar("K")
+S = TypeVar("S", bound=Struct)
 
 
 class _Member(Struct):
@@ -39,9 +40,25 @@ def make(site: str, gateway: str, run: list[Sequenced], resolve: Resolve) -> Lay
         kind, scale, code = _on_scale(column.value, resolve(machine, point))
         key = (machine, window and window[0], kind, tuple(column.t))
         groups.setdefault(key, []).append(_Member(origin, column, scale, code))
-    layout.tables = [_table(base, members) for members in groups.values()]
+    layout.tables = [_lean(_table(base, members)) for members in _gathered(groups)]
     layout.events, layout.losses = events_and_losses(base, others)
     return layout
+
+
+def _lean(made: S) -> S:
+    """Return a struct in which what equals its default is the default: only then it is left out."""
+    for name, default in zip(made.__struct_fields__[-len(made.__struct_defaults__) :], made.__struct_defaults__, strict=True):
+        if default is not NODEFAULT and getattr(made, name) == default:
+            setattr(made, name, default)
+    return made
+
+
+def _gathered(groups: dict[Any, list[_Member]]) -> list[list[_Member]]:
+    """Return the tables to be; points that share their times with no other share one all the same, with times of their own."""
+    together: dict[Any, list[_Member]] = {}
+    for (*rest, ts), members in groups.items():
+        together.setdefault((*rest, ts if len(members) > 1 else None), []).extend(members)
+    return list(together.values())
 
 
 def _on_scale(values: list[Any], resolution: Resolution | None) -> tuple[str, Scale, Coded | None]:
@@ -68,8 +85,10 @@ def _table(base: Base, members: list[_Member]) -> Table:
     head = members[0]
     machine, _, _, window = head.origin
     columns = [member.column for member in members]
+    shared = all(column.t == head.column.t for column in columns)
     bands = [words.band(member.origin[3][1]) if member.origin[3] else None for member in members]
     coarse = all(member.scale.error > 0 for member in members)
+    ts = [_to_ms(t - base.t) if coarse else t - base.t for column in columns[: 1 if shared else None] for t in column.t]
     return Table(
         machine=words.text(machine),
         kind="reading" if window is None else "feature",
@@ -77,12 +96,13 @@ def _table(base: Base, members: list[_Member]) -> Table:
         unit=_one_or_all([words.text(member.origin[2]) for member in members]),
         window_s=words.finite(window[0]) or 0.0 if window else 0.0,
         band_hz=bands if any(band is not None for band in bands) else None,
+        rows=None if shared else [len(column.t) for column in columns],
         quality=_places([code for column in columns for code in column.quality], QUALITY, Quality.GOOD),
         reason=_places([code for column in columns for code in column.reason], REASON, Reason.NONE),
         time=_places([code for column in columns for code in column.time], TIME, TimeQuality.SYNCED),
         seq=_numbering([[seq - base.seq for seq in column.seq] for column in columns]),
-        t=_times([_to_ms(t - base.t) if coarse else t - base.t for t in head.column.t]),
-        value=_steps(members) if head.code else [value for column in columns for value in column.value],
+        t=_times(ts) if shared else _deltas(ts),
+        value=_lean(_steps(members)) if head.code else [value for column in columns for value in column.value],
     )
 
 
@@ -92,7 +112,8 @@ def _numbering(seqs: list[list[int]]) -> Plane | list[int]:
     row = head[1] - head[0] if len(head) > 1 else 0
     point = seqs[1][0] - head[0] if len(seqs) > 1 else 0
     if len(seqs) * len(head) > 2 and all(
-        column == [head[0] + j * point + i * row for i in range(len(head))] for j, column in enumerate(seqs)
+        len(column) == len(head) and column == [head[0] + j * point + i * row for i in range(len(head))]
+        for j, column in enumerate(seqs)
     ):
         return Plane(head[0], row, point)
     return _deltas(list(chain.from_iterable(seqs)))
@@ -147,7 +168,7 @@ def _steps(members: list[_Member]) -> Steps:
     flat = [k - middle for ks, middle in zip(filled, middles, strict=True) for k in ks]
     running = [delta for ks in filled for delta in (0, *(b - a for a, b in pairwise(ks)))]
     runs = _bits(running) < _bits(flat)
-    size = len(filled[0])
+    begins = list(accumulate(map(len, filled), initial=0))
     signs = [sign for code in codes for sign in code.signs]
     return Steps(
         mode=scales[0].mode,
@@ -157,7 +178,7 @@ def _steps(members: list[_Member]) -> Steps:
         running=runs,
         start=[ks[0] for ks in filled] if runs else middles,
         sign=1 if not signs else signs[0] if signs[0] and signs.count(signs[0]) == len(signs) else signs,
-        exact=[(j * size + i, value) for j, code in enumerate(codes) for i, value in code.exact.items()],
+        exact=[(begin + i, value) for begin, code in zip(begins, codes, strict=False) for i, value in code.exact.items()],
         steps=running if runs else flat,
     )
 

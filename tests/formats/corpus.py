@@ -152,7 +152,30 @@ def clocks() -> list[Sequenced]:
     return _numbered(Log.READING, records)
 
 
-RECORDS = {"values": values, "scans": scans, "features": features, "urgent": urgent, "bulk": bulk, "hard": hard, "clocks": clocks}
+def changes() -> list[Sequenced]:
+    """Readings that are reported when they change: every point at times of its own, some once, one in its own unit."""
+    records: list[Record] = []
+    for i in range(40):
+        for j, point in enumerate(("oil_temp", "pressure", "strokes", "mode", "alone")):
+            if (7 * i + 3 * j) % (3 + 2 * j) == 0 and (point != "alone" or not i):
+                value = {"strokes": 812 + i, "mode": "auto" if i % 2 else "setup"}.get(point, round(41.5 + i / 10, 1))
+                record = Reading(
+                    machine="press-1", point=point, value=value, unit="" if j == 3 else "bar", stamp=_stamp(1000 * i + 0.05 * j)
+                )
+                records.append(record)
+    return _numbered(Log.READING, records)
+
+
+RECORDS = {
+    "values": values,
+    "scans": scans,
+    "features": features,
+    "urgent": urgent,
+    "bulk": bulk,
+    "hard": hard,
+    "clocks": clocks,
+    "changes": changes,
+}
 
 
 def resolution(machine: str, point: str) -> Resolution | None:

@@ -3,7 +3,9 @@
 from gateway.clock import Clock
 from gateway.config import load_config
 from gateway.config.quantity import Resolution
+from gateway.history import History
 from gateway.model import Reading
+from gateway.state import State
 from gateway.supervise.pulse import Pulse
 from gateway.supervise.recipients import Recipients
 from gateway.uplink.batch import read
@@ -32,7 +34,8 @@ def rows(payloads):
 async def test_a_resolution_takes_effect_with_the_next_configuration_and_both_recipients_are_told(tmp_path):
     (tmp_path / "share.yaml").write_text(SHARE)
     clock = Clock()
-    recipients = Recipients(tmp_path / "data", clock, Pulse(clock), lambda name, base: "")
+    state, history = State(tmp_path / "state"), History(tmp_path / "history.db", clock=clock)
+    recipients = Recipients(tmp_path / "data", clock, Pulse(clock), lambda name, base: "", lambda stamp: stamp, state, history)
 
     def offer(value):
         stamp = clock.stamp()

@@ -78,6 +78,26 @@ def test_noise_is_told_from_the_middle_and_a_trend_from_one_to_the_next(numbers,
     assert max(map(abs, table.value.steps)) <= 100
 
 
+def changing(count=60):
+    """Readings that are reported when they change: each point at times of its own."""
+    reported = [{f"p{j}": i / 10 for j in range(4) if (7 * i + 3 * j) % (2 + j) == 0} for i in range(count)]
+    return readings(reported)
+
+
+def test_points_with_times_of_their_own_share_a_table_with_a_time_per_value():
+    records = changing()
+    (table,) = layout(records).tables
+    sizes = [sum(item.record.point == point for item in records) for point in table.points]
+    assert table.rows == sizes
+    assert len(table.t) == len(table.seq) == sum(sizes) == len(records)
+    (message,) = encode("s", "g", records, encoding=Encoding("cbor"))
+    assert [(item.seq, item.record.point, item.record.value) for item in decode(message.payload).records] == [
+        (item.seq, item.record.point, item.record.value) for item in records
+    ]
+    (as_json,) = encode("s", "g", records)
+    assert len(message.payload) < 0.8 * len(as_json.payload)
+
+
 def test_single_bad_values_are_named_by_their_place_and_cost_no_column():
     rows = [{"a": None if i == 4 else 1.5, "b": 2.5} for i in range(8)]
     (table,) = layout(readings(rows)).tables
@@ -196,6 +216,10 @@ def test_an_untouched_message_is_read():
         ("seq", [1, 2, 3, 4, 5], "seq has 5 entries for 10 values"),
         ("t", [1, 2, 3, 4], "t has 4 entries for 5 rows"),
         ("t", {"first": 0, "step": 1, "off": [1]}, "t has 1 entries for 5 rows"),
+        ("rows", [5, 4], "value has 10 entries for rows that are 9 together"),
+        ("rows", [10], "rows has 1 entries for 2 points"),
+        ("rows", [11, -1], "value has 10 entries for rows that are 10 together"),
+        ("rows", [4, 6], "t has 0 entries for 10 values"),
         ("quality", {"bad": [10]}, "quality names the value 10 of 10"),
         ("quality", {"bad": [-1]}, "quality names the value -1 of 10"),
         ("quality", {"awful": [1]}, "unknown word: 'awful'"),
@@ -209,6 +233,8 @@ def test_a_table_whose_parts_do_not_fit_is_refused(key, content, sentence):
     message = wire()
     if key == "value":
         message["tables"][0] |= {"seq": [1, 1], "t": [0]}
+    if key == "rows":
+        message["tables"][0]["t"] = []
     message["tables"][0][key] = content
     with pytest.raises(FormatError, match=sentence):
         decode(cbor.dump(message)[0])
@@ -245,7 +271,7 @@ def places(node, path=()):
         yield from places(inner, (*path, key))
 
 
-MESSAGE = wire(readings([{"a": i / 10, "b": i, "c": "x", "d": i / 7} for i in range(5)]))
+MESSAGE = wire(readings([{"a": i / 10, "b": i, "c": "x", "d": i / 7} for i in range(5)]) + changing(9))
 PLACES = [path for path in places(MESSAGE) if path]
 rubbish = (
     st.none()
