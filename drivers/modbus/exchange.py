@@ -169,6 +169,10 @@ class Exchange(ABC):
     async def _probe(self, request: Request, timeout: float, allowed: Allowed) -> None:
         """Send exactly one request to the unit."""
 
+    def owes(self, unit: int) -> bool:
+        """Say whether a unit may still answer something that is no longer waited for; only where `pipelines`."""
+        raise NotImplementedError
+
     def _send_off(self, request: Request) -> Flight:
         """Send one request of a volley."""
         raise NotImplementedError

@@ -52,7 +52,8 @@ class Pipeline:
     def groups(self, items: Sequence[T], unit: int, exchange: Exchange, clock: Clock) -> Iterator[Sequence[T]]:
         """Split what is asked of the unit in one scan into what is asked at a time.
 
-        Where other units share the line, the first goes alone: a unit that has died then costs them no more than one request.
+        Where other units share the line, the first goes alone: a unit that has died then costs them no more than one request. So
+        does everything as long as the unit may still answer an older request, whose answer must not fill a place in a volley.
         """
         at = 0
         while at < len(items):
@@ -61,6 +62,7 @@ class Pipeline:
                 not exchange.pipelines
                 or clock.monotonic() < self._rests_until_s
                 or (at == 0 and exchange.is_shared_with_others_than(unit))
+                or exchange.owes(unit)
             ):
                 together = 1
             yield items[at : at + together]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+import random
 from collections.abc import Iterator
 from typing import Final
 
@@ -13,6 +13,7 @@ from drivers.modbus.allowed import Allowed
 from drivers.modbus.errors import Damaged
 from drivers.modbus.exchange import Exchange
 from drivers.modbus.flight import Flight
+from drivers.modbus.ledger import FORGET_S
 from drivers.modbus.request import Request
 from gateway.clock import Clock
 from gateway.config.spec import Link
@@ -25,13 +26,15 @@ _EXCEPTION: Final = 0x80
 _REMEMBERED: Final = 64
 _STRIDE: Final = 0x9E37  # odd, so every id comes round; far apart, since some devices answer with ids that are off by one
 
+_LAST_TIDS: dict[str, int] = {}
+"""The last transaction id of each line: a new connection goes on from it, for devices that keep ids over connections."""
+
 
 class TcpExchange(Exchange):
     """Exchange over MBAP frames. An answer with another transaction id, also with 0, is dropped and counted."""
 
     line_can_damage = False
     _framer = FramerSocket(DecodePDU(is_server=False))
-    _tid = 0
     _rest_of_frame = b""
     _heard_at = 0.0
 
@@ -39,10 +42,23 @@ class TcpExchange(Exchange):
         super().__init__(link, clock)
         self.window = 1 if self._pause else link.options.window
         self.pipelines = self.window > 1
-        self._open: deque[int] = deque(maxlen=_REMEMBERED)
+        self._url = link.url
+        self._tid = _LAST_TIDS.get(link.url) or random.randrange(1 << 16)  # noqa: S311  (no secret)
+        self._open: dict[int, tuple[int, float]] = {}
+
+    def owes(self, unit: int) -> bool:
+        """Say whether a request to a unit went unanswered within the last 30 s and may still be answered."""
+        now = self._loop.time()
+        return any(owner == unit and now - at < FORGET_S for owner, at in self._open.values())
 
     def _left_open(self, flight: Flight) -> None:
-        self._open.append(flight.tid)
+        self._open[flight.tid] = flight.request.unit, self._loop.time()
+        while len(self._open) > _REMEMBERED:
+            del self._open[next(iter(self._open))]
+
+    def _gone(self, error: LinkError) -> None:
+        _LAST_TIDS[self._url] = self._tid
+        super()._gone(error)
 
     async def _ask(self, request: Request, allowed: Allowed) -> bytes:
         if self._pause:
@@ -94,8 +110,7 @@ class TcpExchange(Exchange):
     def _frame(self, unit: int, tid: int, pdu: bytes) -> None:
         flight = self._flying(unit, tid)
         if flight is None:
-            if tid in self._open:
-                self._open.remove(tid)
+            if self._open.pop(tid, None) is not None:
                 self.counters.late += 1
             else:
                 self.counters.foreign += 1

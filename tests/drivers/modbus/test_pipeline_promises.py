@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from drivers.modbus.errors import NoAnswer
+from drivers.modbus.ledger import FORGET_S
 from drivers.modbus.pipeline import REST_S, Pipeline
 from drivers.modbus.reader import Reader
 from drivers.modbus.request import Request
@@ -61,6 +62,37 @@ def test_of_a_volley_that_is_answered_twice_nothing_counts():
     run(main)
 
 
+def test_while_an_older_answer_may_come_there_is_no_volley_whose_place_it_could_take():
+    async def main():
+        reading = Reading()
+        reading.host.dead = {1}
+        with pytest.raises(NoAnswer):
+            await reading.read()
+        reading.host.dead = set()
+        await reading.read()
+        assert reading.host.volleys == [1] * 8
+        await asyncio.sleep(FORGET_S)
+        await reading.read()
+        assert reading.host.volleys == [4, 4]
+
+    run(main)
+
+
+def test_ids_go_on_over_connections():
+    """A device that answers with the id of the request before may keep it while the connection is opened anew."""
+
+    async def main():
+        reading = Reading()
+        for _ in range(20):
+            await reading.read()
+            reading.exchange.close()
+            reading.exchange = reading.host.connect()
+        ids = [frame[:2] for frame in reading.host.sent]
+        assert len(set(ids)) == len(ids)
+
+    run(main)
+
+
 def test_late_answers_of_a_volley_are_dropped():
     async def main():
         reading = Reading()
@@ -83,11 +115,11 @@ def test_a_dead_unit_costs_one_timeout_and_counts_as_one_silence():
     async def main():
         reading = Reading()
         reading.host.dead = {1}
-        for silences in (1, 2):
+        for silences, requests in ((1, 4), (2, 1)):
             with pytest.raises(NoAnswer):
                 await reading.read()
             assert reading.took == pytest.approx(TIMEOUT)
-            assert len(reading.host.requests) == 4
+            assert len(reading.host.requests) == requests
             assert reading.exchange._silent == silences
         with pytest.raises(LinkError, match="has not sent a byte in answer to 3 requests"):
             await reading.read()
@@ -123,7 +155,7 @@ def test_a_unit_that_dies_in_the_middle_of_a_volley_is_not_called_unable():
     run(main)
 
 
-def test_one_request_that_is_never_answered_costs_one_more_timeout_a_minute():
+def test_one_request_that_is_never_answered_costs_one_more_timeout_once():
     async def main():
         reading = Reading()
         reading.host.silent_to = {2000}
