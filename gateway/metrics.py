@@ -101,6 +101,14 @@ FAMILIES = (
         _recipient("outbox", "lost"),
     ),
     Family("gateway_outbox_trouble", "gauge", "1 while the store is in trouble", "1", _recipient("outbox", "trouble")),
+    Family("gateway_live_connected", "gauge", "1 while its live lane is", "0 for an hour", _recipient("live", "connected")),
+    Family(
+        "gateway_live_skipped_values",
+        "counter",
+        "changes that were not told, as the line was too slow; only the last of each was",
+        "grows",
+        _recipient("live", "skipped"),
+    ),
     Family("gateway_uplink_connected", "gauge", "1 while connected", "0 for an hour", _recipient("uplink", "connected")),
     Family("gateway_uplink_trouble", "gauge", "1 while the uplink is in trouble", "1", _recipient("uplink", "trouble")),
     Family(

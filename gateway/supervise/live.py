@@ -126,6 +126,7 @@ class LiveLanes:
             repair=self._repair,
             budget=budget,
             connect=dialer.connect,
+            after=dialer.met,
         )
         self.define(config)
         lane.offer([*self._history.latest(), *self._history.alarms()])

@@ -212,6 +212,9 @@ class Dialer:
 
     A broker that just hangs up is asked twice before the fallback is tried: one broken connection must not cost the
     acknowledgements that only MQTT 5 has. What one lane has found out, the others of a recipient share with its Dialer.
+
+    Attributes:
+        met: set when a broker has accepted a connection for the first time.
     """
 
     REMEMBER_S = 3600.0
@@ -219,6 +222,7 @@ class Dialer:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._old: dict[BrokerUrl, float] = {}
+        self.met = asyncio.Event()
 
     async def connect(self, url: BrokerUrl, *, will: Callable[[], Will | None] = lambda: None, **options: Any) -> MqttSession:
         """Connect; the options are those of `MqttSession.connect`, without `version`.
@@ -231,6 +235,11 @@ class Dialer:
         Raises:
             SessionLost: nobody is there, or it refuses.
         """
+        session = await self._connect(url, will, options)
+        self.met.set()
+        return session
+
+    async def _connect(self, url: BrokerUrl, will: Callable[[], Will | None], options: dict[str, Any]) -> MqttSession:
         if self._monotonic() < self._old.get(url, 0.0):
             return await self._connect_old(url, will, options)
         death = will()

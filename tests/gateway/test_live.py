@@ -73,8 +73,7 @@ async def recipients(tmp_path) -> AsyncIterator[Recipients]:
     await history.close()
 
 
-async def test_a_lane_comes_with_what_is_known_already_follows_the_contract_and_goes(tmp_path, recipients, monkeypatch):
-    monkeypatch.setattr("gateway.uplink.sparkplug.lane.HEADSTART_S", 0.0)
+async def test_a_lane_comes_with_what_is_known_already_follows_the_contract_and_goes(tmp_path, recipients):
     async with mosquitto() as broker, subscriber(broker.url, "spBv1.0/#") as inbox:
         plain = f"uplink: {{broker: ['{broker.url}']}}"
         live = f"uplink: {{broker: ['{broker.url}'], sparkplug: {{}}}}"
@@ -105,8 +104,7 @@ async def test_a_lane_comes_with_what_is_known_already_follows_the_contract_and_
         assert recipients.status()["cooperative"]["live"] == {}
 
 
-async def test_what_is_withdrawn_is_told_no_more_although_a_broker_hangs(tmp_path, recipients, monkeypatch):
-    monkeypatch.setattr("gateway.uplink.sparkplug.lane.HEADSTART_S", 0.0)
+async def test_what_is_withdrawn_is_told_no_more_although_a_broker_hangs(tmp_path, recipients):
     async with mosquitto() as broker, subscriber(broker.url, "spBv1.0/#") as inbox:
         live = f"uplink: {{broker: ['{broker.url}'], sparkplug: {{}}}}"
         await recipients.apply(config(tmp_path, live))

@@ -91,7 +91,6 @@ class Shop:
             beat=lambda: None,
             recall=self.recall,
             random=Eager(),
-            headstart_s=0.0,
             **(calling or {}),
         )
         self.define()

@@ -1,12 +1,14 @@
 """Wills, retained messages, QoS 0 and subscriptions of a session, against real brokers and one that answers as told."""
 
 import asyncio
+import threading
 import tracemalloc
 
 import pytest
 
+from gateway.config.spec import BrokerUrl
 from gateway.uplink.client import MAX_INCOMING, Will
-from gateway.uplink.session import MqttSession
+from gateway.uplink.session import Dialer, MqttSession, SessionLost
 from tests.peers.broker import amqtt, mosquitto, subscriber
 from tests.peers.mqtt_scripted import PUBACK, PUBLISH, length, publish, scripted, text
 from tests.waiting import until
@@ -40,6 +42,36 @@ async def test_a_broker_that_speaks_only_3_1_1_publishes_the_will_too():
         session = await connect(url, will=WILL, version="3.1.1")
         await session.close(death=True)
         await inbox.until(lambda got: got == [b"dead"])
+
+
+async def test_a_will_is_registered_when_connect_is_sent_and_not_by_an_attempt_that_reaches_nobody():
+    sent = []
+    will = Will("state", b"dead", registered=lambda: sent.append(threading.current_thread()))
+    with pytest.raises(SessionLost):
+        await connect(BrokerUrl("mqtt://127.0.0.1:1"), will=will)
+    assert sent == []
+    async with mosquitto() as broker:
+        await (await connect(broker.url, will=will)).close()
+    assert len(sent) == 1
+    assert sent[0] is not threading.main_thread(), "it may wait for a disk"
+
+
+async def test_a_broker_that_waits_for_more_where_mqtt_5_has_a_will_is_asked_in_3_1_1():
+    async with amqtt() as url:
+        session = await Dialer().connect(url, client_id=ID, will=lambda: WILL, connect_timeout_s=1.0)
+        assert session.protocol == "3.1.1"
+        await session.close()
+
+
+async def test_what_one_lane_found_out_the_other_knows():
+    async with amqtt() as url:
+        dialer = Dialer()
+        assert not dialer.met.is_set()
+        await (await dialer.connect(url, client_id="the batch lane")).close()
+        assert dialer.met.is_set()
+        session = await dialer.connect(url, client_id=ID, will=lambda: WILL, connect_timeout_s=15.0)
+        assert session.protocol == "3.1.1"
+        await session.close()
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])

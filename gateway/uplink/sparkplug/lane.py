@@ -32,8 +32,8 @@ from .past import Gap, Mark, Past
 COLLECT_S = 0.1
 """What is reported within this time goes into one message."""
 
-HEADSTART_S = 1.0
-"""The batch lane calls first: it is the one that matters, and finds out which version of MQTT a broker speaks."""
+HEADSTART_S = 5.0
+"""So long the batch lane calls alone: it is the one that matters, and finds out which version of MQTT a broker speaks."""
 
 LONGEST_REST_S = 30.0
 
@@ -66,7 +66,7 @@ class Lane:
         recall: Recall,
         repair: Callable[[Stamp], Stamp] = lambda stamp: stamp,
         budget: Budget | None = None,
-        headstart_s: float = HEADSTART_S,
+        after: asyncio.Event | None = None,
         **calling: Any,
     ) -> None:
         """Make a lane; nothing happens before `run`. `spec.sparkplug` must be there.
@@ -84,7 +84,7 @@ class Lane:
             recall: looks up what was missed; only asked with `history: true`.
             repair: gives a stamp from before the clock was known its time.
             budget: the bytes of a day, shared with the batch lane; when they run short this lane rests. Default: no limit.
-            headstart_s: how long the batch lane calls alone.
+            after: set when the batch lane has connected; this one calls then, or after `HEADSTART_S`. Default: at once.
             calling: further options of the `Caller`.
         """
         assert spec.sparkplug is not None
@@ -115,7 +115,7 @@ class Lane:
         self._news = News(f"{name}:live", clock)
         self._budget = budget or Budget(clock, None)
         self._resting = False
-        self._headstart_s = headstart_s
+        self._after = after
         self._beat = beat
         calling |= {"site": site, "spec": spec, "clock": clock, "read_secret": read_secret, "base": base}
         self._calling = calling | {"client_id": client_id(site, gateway, name, "live")}
@@ -128,7 +128,8 @@ class Lane:
 
         It also dies when the bytes of a day run short, and is born again when there are enough: hosts then know where they are.
         """
-        await self._clock.sleep_until(self._clock.monotonic() + self._headstart_s)
+        if self._after is not None:
+            await self._clock.wait(self._after, self._clock.monotonic() + HEADSTART_S)
         while True:
             while self._resting:
                 self._beat()

@@ -16,14 +16,14 @@ from gateway.uplink.flat import flat
 from tests.integration.running import gateway
 from tests.integration.test_end_to_end import SHARE_ALL, press, site, until_drained
 from tests.peers.broker import mosquitto, subscriber
-from tests.peers.modbus import tcp as modbus_tcp
+from tests.peers.modbus_load import load
 from tests.sparkplug.payload import decode
 from tests.waiting import until
 
 POINTS = 10
 AT_A_TIME = 10_000
-SETTLED = 100
-"""So many live values come before the measuring begins, as births carry older ones."""
+SETTLED = POINTS
+"""So many live values come before the measuring begins."""
 
 
 class Result(NamedTuple):
@@ -54,7 +54,7 @@ class Arrivals(list[tuple[str, bytes]]):
 
 
 def backlog(count: int) -> Result:
-    """Let `count` records wait, start the real gateway with ten live points at 10 Hz, and watch both lanes at the broker."""
+    """Let `count` records wait, start the real gateway with ten points that change every second, and watch both lanes."""
     return asyncio.run(_backlog(count))
 
 
@@ -64,18 +64,21 @@ async def _backlog(count: int) -> Result:
         await _filled(folder / "var" / "outbox" / "cooperative", count)
         async with (
             mosquitto() as broker,
-            modbus_tcp() as server,
             subscriber(broker.url, "coop/#") as batches,
             subscriber(broker.url, "spBv1.0/#") as live,
         ):
             live.messages = arrived = Arrivals()
-            text = site(press("press-1", server.port, points=POINTS), broker.url, batch="1s")
-            with gateway(folder, text.replace("batch: 1s", "batch: 1s, sparkplug: {}, keep: {max: 2GB}"), SHARE_ALL) as running:
+            with (
+                load(1, POINTS, 100) as devices,
+                gateway(folder, _site(devices.ports[0], broker.url), SHARE_ALL) as running,
+            ):
                 await running.start()
                 await until(lambda: batches.messages, 30, "the first of the backlog")
                 began = time.monotonic()
                 await until(lambda: running.status()["recipients"]["cooperative"]["outbox"]["waiting"] < 2 * AT_A_TIME, 1000)
-                drained_s, drained = time.monotonic() - began, len(live.messages)
+                drained_s = time.monotonic() - began
+                await until(lambda: len(_delays(live.messages, arrived.at)) > POINTS, 30, "something was told live meanwhile")
+                drained = len(live.messages)
                 await until_drained(running)
                 missed = running.machine("press-1")["missed"]
                 assert running.stop() == 0
@@ -93,6 +96,11 @@ async def _backlog(count: int) -> Result:
             round(late[-1], 3),
             int(missed),
         )
+
+
+def _site(port: int, broker: str) -> str:
+    text = site(press("press-1", port, points=POINTS), broker, batch="1s")
+    return text.replace("batch: 1s", "batch: 1s, sparkplug: {}, keep: {max: 2GB}")
 
 
 async def _filled(folder: Path, count: int) -> None:
