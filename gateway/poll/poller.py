@@ -210,10 +210,12 @@ class Poller:
             return math.inf, None, None
         if patient_until_s > now_s:
             return patient_until_s, None, None
-        dubious_may = window == 1 or sum(reading.dubious for reading in self._under_way.values()) < window - 1
+        # one place is kept for those that answer as usual, as long as there are any
+        kept = window > 1 and not all(watched.dubious for watched in self.watched.values())
+        dubious_may = not kept or sum(reading.dubious for reading in self._under_way.values()) < window - 1
         best: tuple[float, Watched | None, Group | None] = (math.inf, None, None)
         for name, watched in self.watched.items():
-            if name in self._under_way or (watched.quarantine.active and not dubious_may):
+            if name in self._under_way or (watched.dubious and not dubious_may):
                 continue
             due_s, group = watched.next()
             if due_s < best[0] and not self._flows.carry(group.table):
@@ -221,7 +223,7 @@ class Poller:
         return best
 
     def _set_out(self, driver: Driver, watched: Watched, group: Group, now_s: float) -> None:
-        dubious = watched.slow or watched.quarantine.active
+        dubious = watched.dubious
         task = asyncio.create_task(self._turn(driver, watched, group), name=f"read {watched.machine.name}")
         task.add_done_callback(lambda _: self._changed.set())
         self._under_way[watched.machine.name] = UnderWay(task, now_s if dubious else now_s + group.patience_s, dubious)

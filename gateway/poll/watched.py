@@ -112,6 +112,11 @@ class Watched(Struct, eq=False):
         """The points of its first group; most machines have one."""
         return self.groups[0].table
 
+    @property
+    def dubious(self) -> bool:
+        """Whether its next read may take long: it was slow the last time, or is in quarantine."""
+        return self.slow or self.quarantine.active
+
     def begin(self, now_s: float) -> None:
         """Let all groups be due at once."""
         for group in self.groups:

@@ -245,16 +245,25 @@ async def test_a_window_of_one_is_kept(line: Line) -> None:
     await poller.stop()
 
 
-async def test_machines_that_are_dead_leave_room_in_the_window(poller: Poller, line: Line) -> None:
+async def test_where_all_machines_are_slow_the_whole_window_is_theirs(poller: Poller, line: Line) -> None:
+    for name in "abcde":
+        line.waits[name] = asyncio.Event()
+        poller.add(machine(name, link=LINK), Collector())
+        poller.watched[name].slow = True
+    await until(lambda: line.most == line.window)
+
+
+async def test_machines_that_are_slow_leave_room_in_the_window(poller: Poller, line: Line) -> None:
     for name in "abcde":
         line.waits[name] = asyncio.Event()
         poller.add(machine(name, link=LINK), Collector())
         poller.watched[name].slow = True
     poller.add(machine("z", link=LINK), Collector())
     await until(lambda: len(line.open_now) >= 3)
+    await until(lambda: line.reads["z"] >= 5, what="the one that lives is read while all others are waited for")
     for event in line.waits.values():
         event.set()
-    await until(lambda: line.reads["z"] >= 5)
+    await until(lambda: line.reads["a"] >= 1)
     assert line.most <= line.window
 
 

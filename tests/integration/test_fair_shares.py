@@ -4,6 +4,7 @@ Their rate is that of the same units on a second line of the same kind, on which
 """
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 
@@ -97,45 +98,70 @@ async def test_a_dead_unit_is_asked_seldom_and_cheaply():
         assert machines.status()["u1"]["line"]["late"] == 0
 
 
-async def test_units_that_answer_at_once_see_one_request_at_a_time():
-    class Watching:
-        def __init__(self) -> None:
-            self.open = self.overlaps = self.stalls = 0
-            self.served = Counter()
+class Host:
+    """A host of our own, since libmodbus works off one by one: its units answer side by side, those in `late` after so long."""
 
-        async def stalled(self):
-            """Count the times in which this computer had something else to do for so long that a unit seemed slow."""
+    def __init__(self, late=None):
+        self.late = late or {}
+        self.open = self.overlaps = self.stalls = 0
+        self.served = Counter()
+
+    @contextlib.asynccontextmanager
+    async def serving(self):
+        ticking = asyncio.create_task(self._stalled())
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        server.close()
+        ticking.cancel()
+
+    async def _stalled(self):
+        """Count the times in which this computer had something else to do for so long that a unit seemed slow."""
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.005)
+            self.stalls += time.monotonic() - before > 0.03
+
+    async def _serve(self, reader, writer):
+        try:
             while True:
-                before = time.monotonic()
-                await asyncio.sleep(0.005)
-                self.stalls += time.monotonic() - before > 0.03
+                head = await reader.readexactly(6)
+                body = await reader.readexactly(int.from_bytes(head[4:6], "big"))
+                self.open += 1
+                self.overlaps += self.open > 1
+                asyncio.get_running_loop().call_later(self.late.get(body[0], 0.005), self._answer, head, body, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
 
-        async def serve(self, reader, writer):
-            try:
-                while True:
-                    head = await reader.readexactly(6)
-                    body = await reader.readexactly(int.from_bytes(head[4:6], "big"))
-                    self.open += 1
-                    self.overlaps += self.open > 1
-                    asyncio.get_running_loop().call_later(0.005, self.answer, head, body, writer)
-            except (asyncio.IncompleteReadError, ConnectionError):
-                writer.close()
+    def _answer(self, head, body, writer):
+        self.open -= 1
+        self.served[body[0]] += 1
+        data = bytes(2 * int.from_bytes(body[4:6], "big"))
+        writer.write(head[:4] + (3 + len(data)).to_bytes(2, "big") + bytes([body[0], body[1], len(data)]) + data)
 
-        def answer(self, head, body, writer):
-            self.open -= 1
-            self.served[body[0]] += 1
-            data = bytes(2 * int.from_bytes(body[4:6], "big"))
-            writer.write(head[:4] + (3 + len(data)).to_bytes(2, "big") + bytes([body[0], body[1], len(data)]) + data)
 
-    watching = Watching()
-    ticking = asyncio.create_task(watching.stalled())
-    server = await asyncio.start_server(watching.serve, "127.0.0.1", 0)
-    place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with polled(units("modbus-tcp", place, UNITS, 0.1)):
-        await until(lambda: all(watching.served[unit] >= 5 for unit in UNITS))
-    server.close()
-    ticking.cancel()
-    assert watching.overlaps <= watching.stalls
+async def test_units_that_answer_at_once_see_one_request_at_a_time():
+    host = Host()
+    async with host.serving() as place, polled(units("modbus-tcp", place, UNITS, 0.1)):
+        await until(lambda: all(host.served[unit] >= 5 for unit in UNITS))
+    assert host.overlaps <= host.stalls
+
+
+async def test_more_late_units_than_may_be_asked_at_a_time_leave_the_others_their_rate():
+    late = range(1, 7)
+    host, control = Host(dict.fromkeys(late, 0.6)), Host()
+    async with (
+        host.serving() as place,
+        control.serving() as beside_it,
+        polled(units("modbus-tcp", place, UNITS, 0.2)) as machines,
+        polled(units("modbus-tcp", beside_it, UNITS, 0.2)),
+    ):
+        await until(lambda: all(machines.status()[f"u{unit}"]["scans"] >= 3 for unit in late), 20)
+        host.served.clear()
+        control.served.clear()
+        await until(lambda: control.served[7] >= 40, 40)
+        kept = {unit: host.served[unit] / control.served[unit] for unit in UNITS if unit not in late}
+        assert min(kept.values()) >= 0.9, kept
+        assert sum(kept.values()) >= 0.95 * len(kept), kept
 
 
 @pytest.mark.parametrize("name", ["tcp", "bus"])
