@@ -13,6 +13,7 @@ FUNCTIONS: Final = {table.function: name for name, table in TABLES.items()}
 """Table by function code."""
 
 REGISTER_FUNCTIONS: Final = frozenset({3, 4})
+_QUESTION_SIZE: Final = 3
 MAX_COUNT: Final = {1: 2000, 2: 2000, 3: 125, 4: 125}
 """Most items one request may ask for, by function code."""
 
@@ -36,6 +37,18 @@ class Request(Struct, frozen=True, gc=False):
         return self.function, self.size
 
     @property
+    def answered_like_asked(self) -> bool:
+        """Whether its answer has the form of a question: three data bytes, 17 to 24 bits, make both eight bytes long in RTU.
+
+        An echo, or the question of a second master, could then be taken for it.
+        """
+        return self.function not in REGISTER_FUNCTIONS and self.size == _QUESTION_SIZE
+
+    def is_echo(self, data: bytes) -> bool:
+        """Say whether these data bytes are what the request itself reads as when it is taken for an answer."""
+        return self.answered_like_asked and self.pdu[1:] == bytes([_QUESTION_SIZE]) + data
+
+    @property
     def pdu(self) -> bytes:
         """The request without unit and checksum."""
         return struct.pack(">BHH", self.function, self.address, self.count)
@@ -55,8 +68,9 @@ class Request(Struct, frozen=True, gc=False):
         return Request(self.unit, self.function, start, count)
 
     def wider(self) -> Request | None:
-        """Return the same read with a longer answer, None where the table or the protocol ends."""
-        return self.stretched(0, self.step)
+        """Return the same read with a longer answer that does not look like a question, None where table or protocol ends."""
+        longer = self.stretched(0, self.step)
+        return longer.stretched(0, self.step) if longer is not None and longer.answered_like_asked else longer
 
     def offset(self, address: int) -> int:
         """Return where in the answer a register begins, or 8 bits at a whole number of bytes, in data bytes."""

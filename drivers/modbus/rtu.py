@@ -90,9 +90,9 @@ class RtuExchange(Exchange):
 
     async def _answer(self, request: Request, allowed: Allowed) -> bytes:
         """Bring the line into a state in which the answer will be unmistakable, then ask."""
-        if not self._clashes(request):
+        if not self._clashes(request) and not request.answered_like_asked:
             return await self._send(request)
-        forms = longer_forms(request, allowed)
+        forms = (form for form in longer_forms(request, allowed) if not form.answered_like_asked)
         longer = next((form for form in forms if form not in self._refused_longer and not self._clashes(form)), None)
         if longer is not None:
             try:
@@ -141,7 +141,8 @@ class RtuExchange(Exchange):
         step = 1 if request.function in REGISTER_FUNCTIONS else 8
         longer = (Request(request.unit, request.function, request.address, request.count + i * step) for i in range(SHORT_PROBES))
         forms = (*filter(allowed.permits, longer), *probes_for(request, allowed))
-        await self._send(next((form for form in forms if not self._clashes(form)), request), timeout, is_probe=True)
+        free = (form for form in forms if not self._clashes(form) and not form.answered_like_asked)
+        await self._send(next(free, request), timeout, is_probe=True)
 
     async def _send(self, request: Request, timeout: float | None = None, *, is_probe: bool = False) -> bytes:
         await self._quiet(request.unit)
@@ -209,7 +210,7 @@ class RtuExchange(Exchange):
         flight = self._flying
         if flight is not None and frame.unit == flight.request.unit and frame.function == flight.request.function:
             request = flight.request
-            if frame.code is None and len(frame.data) == request.size:
+            if frame.code is None and len(frame.data) == request.size and not request.is_echo(frame.data):
                 self._ledger.answered(request, self._loop.time())
                 self._doubt.sound()
                 self._land(flight, frame.data)
@@ -248,7 +249,7 @@ def probes_for(request: Request, allowed: Allowed) -> Iterator[Request]:
     step = 1 if function in REGISTER_FUNCTIONS else 8
     for count in range(1, min(request.count, SHORT_PROBES * step + 1), step):
         probe = Request(unit, function, address, count)
-        if probe.shape != request.shape:
+        if probe.shape != request.shape and not probe.answered_like_asked:
             yield probe
     for other in (3, 4, 1, 2):
         if other != function and (at := allowed.first(other, address)) is not None:

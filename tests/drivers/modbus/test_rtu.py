@@ -240,3 +240,45 @@ async def test_after_a_timeout_the_line_is_drained_until_it_is_silent_before_the
     await start(exchange, read(200), 2)
     assert asyncio.get_running_loop().time() - heard >= DRAIN_S, "longer than the 3.5 characters"
     assert exchange._silence < DRAIN_S
+
+
+BITS = Request(7, 1, 0x0310, 20)
+"""Its answer has three data bytes, and its address begins with a three: as long as the question, and with the same checksum."""
+
+
+async def test_an_echo_that_nobody_has_declared_is_not_taken_for_an_answer_of_its_length(exchange):
+    task, out = await start(exchange, BITS, 1)
+    assert (out.address, out.count) == (0x0310, 28), "a longer answer cannot be mistaken"
+    exchange._received(exchange.line.sent[0])
+    assert not task.done()
+    exchange._received(answer(out))
+    assert await task == bytes(4)
+
+
+async def test_where_the_unit_hands_out_no_more_its_very_own_question_is_no_answer(exchange):
+    task, longer = await start(exchange, BITS, 1)
+    exchange._received(refusal(longer))
+    out = asked(await sent(exchange, 2))
+    assert out == BITS
+    exchange._received(exchange.line.sent[1])
+    assert not task.done()
+    exchange._received(answer(out))
+    assert await task == bytes(3)
+
+
+async def test_the_question_of_a_second_master_is_no_answer(exchange):
+    task, out = await start(exchange, Request(7, 1, 0, 24), 1)
+    exchange._received(framed(struct.pack(">BBHH", 7, 1, 0x0320, 24)))
+    assert not task.done()
+    exchange._received(answer(out))
+    assert await task == bytes(4)
+
+
+async def test_between_an_answer_and_the_next_request_the_line_has_its_pause(exchange):
+    task, out = await start(exchange, read(100), 1)
+    exchange._received(answer(out))
+    await task
+    exchange._pause = 0.06
+    landed = exchange._landed_at
+    await start(exchange, read(300, unit=8), 2)
+    assert asyncio.get_running_loop().time() - landed >= 0.06
