@@ -141,6 +141,7 @@ class App:
             "machines": machines,
             "alarms": [to_builtins(event) for event in self._history.alarms()],
             "recipients": self._recipients.status(),
+            "plain": self._recipients.plain(),
         }
 
     def metrics(self) -> str:

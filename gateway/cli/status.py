@@ -50,12 +50,13 @@ def troubles(status: dict[str, Any]) -> list[str]:
             hint = f"; {machine['hint']}" if machine["hint"] else ""
             found.append(f"{name}: {machine['error']}{hint}")
     for name, recipient in status["recipients"].items():
-        if not recipient["uplink"]["connected"]:
-            found.append(f"{name}: {recipient['uplink']['last_error'] or 'not connected yet'}")
+        if words := _connection(recipient["uplink"]):
+            found.append(f"{name}: {words}")
         if recipient["outbox"]["trouble"]:
             found.append(f"{name}: {recipient['outbox']['trouble']}")
         if (live := recipient.get("live")) and not live["connected"] and not live["rests"] and live["last_error"]:
             found.append(f"{name}, live: {live['last_error']}")
+    found.extend(f"{name}: {words}" for name, plain in status.get("plain", {}).items() if (words := _connection(plain)))
     found.extend(_alarm(alarm) for alarm in status["alarms"])
     found.extend(f"stands still: {loop}" for loop in status["stuck"])
     return found
@@ -99,15 +100,25 @@ def render(status: dict[str, Any], *, points: bool) -> list[str]:
         if uplink.get("held"):
             held = ", ".join(f"{log}s" if log != "bulk" else log for log in uplink["held"])
             lines.append(f"  ! the bytes of today run short: {held} wait in the outbox, alarms are sent")
-        if not uplink["connected"] and uplink["last_error"]:
-            lines.append(f"  {uplink['last_error']}")
+        if (words := _connection(uplink)) and (uplink["last_error"] or uplink["trouble"]):
+            lines.append(f"  {words}")
         if outbox["trouble"]:
             lines.append(f"  {outbox['trouble']}")
         lines.extend(f"  ! {warning}" for warning in uplink["warnings"])
         if live := recipient.get("live"):
             lines.append(f"  live: {_lane(live)}")
             lines.extend(f"  ! {warning}" for warning in live["warnings"])
-    if not status["recipients"]:
+    for name, plain in status.get("plain", {}).items():
+        state = f"connected to {plain['broker']}" if plain["connected"] else "not connected"
+        lines += [
+            "",
+            f"{'●' if plain['connected'] else '✗'} {name}: {state}, {plain['points']} points stand at {plain['topic']}/…",
+            f"  may have: {plain['contract']}",
+        ]
+        if words := _connection(plain):
+            lines.append(f"  {words}")
+        lines.extend(f"  ! {warning}" for warning in plain["warnings"])
+    if not status["recipients"] and not status.get("plain"):
         lines += ["", "no uplink: everything stays here"]
     lines.extend(f"✗ {_alarm(alarm)}" for alarm in status["alarms"])
     lines.extend(f"✗ stands still: {loop}" for loop in status["stuck"])
@@ -115,6 +126,13 @@ def render(status: dict[str, Any], *, points: bool) -> list[str]:
 
 
 _MARK = {"good": "●", "bad": "✗", "starting": "○", "ended": "○"}
+
+
+def _connection(uplink: dict[str, Any]) -> str:
+    """Say what is wrong with a connection, also one that stands: the broker may refuse what is sent over it."""
+    if uplink["connected"]:
+        return str(uplink["trouble"])
+    return uplink["last_error"] or "not connected yet"
 
 
 def _lane(live: dict[str, Any]) -> str:

@@ -219,6 +219,13 @@ class Site(Spec, frozen=True, kw_only=True):
             live[COOPERATIVE] = self.uplink
         if live and self.site == "STATE":
             yield "site", "cannot be STATE with 'sparkplug', which announces hosts under that name; take another one"
+        boards = [spec for spec in [self.uplink, *self.uplinks.values()] if spec is not None and spec.plain is not None]
+        for mine, theirs in combinations(boards, 2):
+            if mine.plain and theirs.plain and mine.plain.topic == theirs.plain.topic and {*mine.broker} & {*theirs.broker}:
+                yield (
+                    "uplinks",
+                    f"have two with 'plain' and the topic '{mine.plain.topic}' at one broker; give each a topic of its own",
+                )
         for one, other in combinations(sorted(live), 2):
             if same := {(url.host, url.port) for url in live[one].broker} & {(url.host, url.port) for url in live[other].broker}:
                 where = ", ".join(f"{host}:{port}" for host, port in sorted(same))

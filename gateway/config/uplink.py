@@ -90,6 +90,34 @@ class Sparkplug(Spec, frozen=True, kw_only=True):
     ] = "always"
 
 
+class Plain(Spec, frozen=True, kw_only=True):
+    """Plain messages for a broker in the shop: the latest value of each point as retained JSON, for Home Assistant or Node-RED."""
+
+    topic: Annotated[
+        str,
+        Meta(
+            pattern=r"^[^+#$/\s]([^+#\s]*[^+#/\s])?$",
+            max_length=200,
+            description="what the topics begin with; values stand at TOPIC/MACHINE/POINT",
+            examples=["shop"],
+        ),
+    ] = "retrofit"
+    every: Annotated[Duration, Meta(description="shortest time between two messages of a point")] = Duration(1)
+    discovery: Annotated[
+        str | None,
+        Meta(
+            pattern=r"^[^+#$/\s]([^+#\s]*[^+#/\s])?$",
+            description="announce the points to Home Assistant under its prefix: 'homeassistant', unless it was changed there",
+            examples=["homeassistant"],
+        ),
+    ] = None
+
+    def problems(self) -> Iterable[tuple[str, str]]:
+        """Yield what does not fit together."""
+        if self.every > 3600:
+            yield "every", "must be at most 1h"
+
+
 class Uplink(Spec, frozen=True, kw_only=True):
     """A broker and how records go there."""
 
@@ -120,6 +148,10 @@ class Uplink(Spec, frozen=True, kw_only=True):
         | None
     ) = None
     sparkplug: Annotated[Sparkplug | None, Meta(description="send live values as Sparkplug too; {} for the defaults")] = None
+    plain: Annotated[
+        Plain | None,
+        Meta(description="instead of batches: plain messages for a broker in the shop, live only; {} for the defaults"),
+    ] = None
     keepalive: Annotated[
         Duration,
         Meta(description="silence after which the broker is asked for a sign of life; a dead line is known after twice that"),
@@ -163,5 +195,7 @@ class Uplink(Spec, frozen=True, kw_only=True):
             yield "budget", "must be at least 10kB: the connection alone takes as much"
         if self.tls != Tls() and not any(url.tls for url in self.broker):
             yield "tls", "certificates are given but no broker uses mqtts:// or wss://"
+        if self.plain is not None and self.sparkplug is not None:
+            yield "plain", "stands beside 'sparkplug'; they are two recipients, so give each a name of its own under 'uplinks'"
         if self.proxy_credentials is not None and self.proxy is None:
             yield "proxy_credentials", "are given but there is no 'proxy'"

@@ -1,4 +1,4 @@
-"""The live lanes of all recipients: what they may tell, what they are told, and when one is replaced."""
+"""The live lanes of all recipients, Sparkplug's and plain ones: what they may tell, what they are told, when one is replaced."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gateway.model import Event, Feature, Reading, Record, Stamp
 from gateway.ports import Keeps, Page
 from gateway.share import Share
 from gateway.uplink.pace import Budget
+from gateway.uplink.plain.lane import PlainLane
 from gateway.uplink.session import Dialer
 from gateway.uplink.sparkplug.lane import Lane
 
@@ -34,7 +35,7 @@ class Remembers(Protocol):
 
 
 class LiveLanes:
-    """The lanes of those uplinks that have `sparkplug:`; a lane comes and goes without anybody else noticing."""
+    """The lanes of those uplinks that have `sparkplug:` or `plain:`; a lane comes and goes without anybody else noticing."""
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class LiveLanes:
         self._state = state
         self._history = history
         self._health: dict[str, str] = {}
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[str, Lane | PlainLane] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._identities: dict[str, tuple[object, ...]] = {}
 
@@ -87,7 +88,7 @@ class LiveLanes:
             In words, what has changed.
         """
         changes = []
-        wanted = {name: spec for name, spec in config.uplinks.items() if spec.sparkplug is not None}
+        wanted = {name: spec for name, spec in config.uplinks.items() if spec.sparkplug is not None or spec.plain is not None}
         for name in [name for name in self._lanes if name not in wanted]:
             await self._stop(name)
             changes.append(f"live lane {name}: stopped")
@@ -99,7 +100,7 @@ class LiveLanes:
             changes.append(f"live lane {name}: {'connected anew' if name in self._lanes else 'started'}")
             await self._stop(name)
             self._identities[name] = identity
-            self._start(name, config, *shared[name])
+            self._start(name, config, *shared.get(name, (None, Dialer(self._clock.monotonic))))
         return changes
 
     async def stop(self) -> None:
@@ -111,23 +112,26 @@ class LiveLanes:
         return self._lanes[name].status() if name in self._lanes else {}
 
     def _start(self, name: str, config: Config, budget: Budget | None, dialer: Dialer) -> None:
-        base = Path(config.path).parent
-        lane = self._lanes[name] = Lane(
-            site=config.site,
-            gateway=config.gateway,
-            name=name,
-            spec=config.uplinks[name],
-            clock=self._clock,
-            state=self._state,
-            read_secret=lambda secret: self._read_secret(secret, base),
-            base=base,
-            beat=self._pulse.register(f"live {name}"),
-            recall=self._history.recall,
-            repair=self._repair,
-            budget=budget,
-            connect=dialer.connect,
-            after=dialer.met,
+        base, spec = Path(config.path).parent, config.uplinks[name]
+        options: dict[str, Any] = {
+            "site": config.site,
+            "gateway": config.gateway,
+            "name": name,
+            "spec": spec,
+            "clock": self._clock,
+            "state": self._state,
+            "read_secret": lambda secret: self._read_secret(secret, base),
+            "base": base,
+            "beat": self._pulse.register(f"live {name}"),
+            "repair": self._repair,
+            "connect": dialer.connect,
+        }
+        lane: Lane | PlainLane = (
+            PlainLane(**options)
+            if spec.plain is not None
+            else Lane(recall=self._history.recall, budget=budget, after=dialer.met, **options)
         )
+        self._lanes[name] = lane
         self.define(config)
         lane.offer([*self._history.latest(), *self._history.alarms()])
         for machine, state in self._health.items():

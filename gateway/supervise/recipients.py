@@ -150,6 +150,7 @@ class Recipients:
         self._rooms = (data, clock, pulse, read_secret, repair)
         self._lanes = LiveLanes(clock, pulse, read_secret, repair, state, history)
         self._running: dict[str, Recipient] = {}
+        self._plain: dict[str, str] = {}
 
     def offer(self, records: list[Record]) -> None:
         """Offer records to every door and every live lane; each lets through what its recipient may have."""
@@ -169,15 +170,17 @@ class Recipients:
         """
         changes = []
         self._lanes.define(config)
-        for name in [name for name in self._running if name not in config.uplinks]:
+        stored = {name: spec for name, spec in config.uplinks.items() if spec.plain is None}  # a plain one has a live lane only
+        for name in [name for name in self._running if name not in stored]:
             await self._running.pop(name).stop()
             changes.append(f"uplink {name}: stopped; what was not sent stays in its outbox")
-        for name, spec in config.uplinks.items():
+        for name, spec in stored.items():
             if name not in self._running:
                 recipient = Recipient(name, spec.keep, *self._rooms)
                 await recipient.outbox.open()
                 self._running[name] = recipient
             changes += await self._running[name].apply(config)
+        self._plain = {name: contract_words(config.contract, name) for name in config.uplinks if name not in stored}
         shared = {name: (recipient.budget, recipient.dialer) for name, recipient in self._running.items()}
         return changes + await self._lanes.apply(config, shared)
 
@@ -190,6 +193,10 @@ class Recipients:
     def status(self) -> dict[str, Any]:
         """Return how every recipient is doing, by name, as plain JSON values."""
         return {name: recipient.status() | {"live": self._lanes.status(name)} for name, recipient in self._running.items()}
+
+    def plain(self) -> dict[str, Any]:
+        """Return how every recipient of plain messages is doing, by name: the status of its lane, and `contract`."""
+        return {name: self._lanes.status(name) | {"contract": words} for name, words in self._plain.items()}
 
 
 def contract_words(contract: Contract, recipient: str) -> str:

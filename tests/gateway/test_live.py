@@ -116,3 +116,24 @@ async def test_what_is_withdrawn_is_told_no_more_although_a_broker_hangs(tmp_pat
         await applying
         await until(lambda: len(inbox.messages) >= 4)
         assert b"oil_temp" not in b"".join(inbox.payloads[2:])
+
+
+async def test_a_recipient_of_plain_messages_has_a_lane_and_no_outbox(tmp_path, recipients):
+    async with mosquitto() as broker, subscriber(broker.url, "shop/#") as inbox:
+        plain = f"uplink: {{broker: ['{broker.url}'], plain: {{topic: shop, every: 50ms}}}}"
+        recipients.history.add([reading(1, value=41.5)])
+        assert await recipients.apply(config(tmp_path, plain)) == ["live lane cooperative: started"]
+        await until(lambda: "shop/press-1/oil_temp" in dict(inbox.messages))
+        assert recipients.status() == {}
+        assert recipients.plain()["cooperative"]["contract"] == "* of *"
+        await until(lambda: recipients.plain()["cooperative"]["connected"])
+        await recipients.apply(config(tmp_path, plain, "[total]"))
+        await until(lambda: dict(inbox.messages)["shop/press-1/oil_temp"] == b"")
+        assert not (tmp_path / "outbox").exists()
+        batches = f"uplink: {{broker: ['{broker.url}']}}"
+        assert await recipients.apply(config(tmp_path, batches)) == [
+            "uplink cooperative: started",
+            "live lane cooperative: stopped",
+        ]
+        assert recipients.plain() == {}
+        assert dict(inbox.messages)["shop/$gateway/hall-1"] == b"offline"

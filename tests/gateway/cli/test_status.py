@@ -60,6 +60,7 @@ def status(**changes: Any) -> dict[str, Any]:
                     "connected": True,
                     "broker": "mqtts://hub.coop.example",
                     "last_error": "",
+                    "trouble": "",
                     "published_records": 77,
                     "warnings": [],
                 },
@@ -169,3 +170,20 @@ def test_the_live_lane_is_shown_below_its_recipient(changes: dict[str, Any], lin
     assert "  ! hosts asked 7 times" in render(seen, points=False)
     away = changes.get("last_error")
     assert troubles(seen) == ([f"cooperative, live: {away}"] if away else [])
+
+
+def test_a_broker_that_refuses_what_is_sent_is_a_trouble_though_it_is_connected() -> None:
+    refused = status()
+    refused["recipients"]["cooperative"]["uplink"]["trouble"] = "not authorised; ask the operator of the broker"
+    assert troubles(refused) == ["cooperative: not authorised; ask the operator of the broker"]
+    assert "  not authorised; ask the operator of the broker" in render(refused, points=False)
+
+
+def test_a_broker_of_plain_messages_has_its_lines() -> None:
+    board = {"connected": True, "broker": "mqtt://127.0.0.1", "points": 3, "topic": "shop", "contract": "* of press-1"}
+    board |= {"trouble": "", "last_error": "", "warnings": []}
+    text = "\n".join(render(status(recipients={}, plain={"ha": board}), points=False))
+    assert "● ha: connected to mqtt://127.0.0.1, 3 points stand at shop/…" in text
+    assert "everything stays here" not in text
+    away = status(plain={"ha": board | {"connected": False, "last_error": "nobody listens"}})
+    assert troubles(away) == ["ha: nobody listens"]
