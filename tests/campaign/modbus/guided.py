@@ -1,6 +1,6 @@
 """Inputs searched by coverage: atheris (libFuzzer) keeps those that reach new branches of the driver, and goes on from them.
 
-Usage: python -m tests.campaign.modbus.guided MODULE TARGET FOLDER [options of libFuzzer]
+Usage: python -m tests.campaign.modbus.guided MODULE TARGET FOLDER HANG_S [options of libFuzzer]
 MODULE has `TARGETS`, a function and first inputs by name, and `LONGEST`, the bytes of the longest input.
 
 It needs the extra `campaign`, which has no wheel for every platform. The compiled kernels are run, but their branches not seen.
@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import re
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,13 @@ ROOT = Path(__file__).parents[3]
 INPUTS = "tests.campaign.modbus.guided_inputs"
 HANG_S = 20
 """One input that computes for longer than this hangs."""
+
+STALLED_S = 900
+"""libFuzzer's own watch goes by the clock, also while other processes have the computer; it is left for what no signal can end."""
+
+
+class _HangError(Exception):
+    pass
 
 
 class Result(NamedTuple):
@@ -47,17 +55,18 @@ def search(target: str, inputs: int, module: str = INPUTS, hang_s: int = HANG_S)
         options = [
             f"-runs={inputs}",
             "-seed=1",
-            f"-timeout={hang_s}",
+            f"-timeout={STALLED_S}",
+            f"-report_slow_units={STALLED_S}",
             f"-artifact_prefix={folder}/found-",
             "-print_final_stats=1",
         ]
         before = _children_s()
-        command = [sys.executable, "-m", "tests.campaign.modbus.guided", module, target, folder, *options]
+        command = [sys.executable, "-m", "tests.campaign.modbus.guided", module, target, folder, str(hang_s), *options]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
         words = done.stdout + done.stderr
         found = sorted(Path(folder).glob("found-*"))
-        first = _words(words, found[0].read_bytes() if found else b"", done.returncode) if done.returncode or found else ""
-    hangs = int("libFuzzer: timeout" in words)
+        first = _words(words, found[0].read_bytes() if found else b"", done.returncode) if done.returncode else ""
+    hangs = int("_HangError" in first or "libFuzzer: timeout" in words)
     uncaught = 1 - hangs if first else 0
     reached = re.findall(r"cov: (\d+)", words)
     runs = re.findall(r"number_of_executed_units: (\d+)|^#(\d+)\s", words, re.MULTILINE)
@@ -82,13 +91,22 @@ def main(arguments: list[str]) -> None:
 
     with atheris.instrument_imports(include=["drivers.modbus"]):
         inputs = importlib.import_module(arguments[0])
-    target, folder, *options = arguments[1:]
+    target, folder, hang_s, *options = arguments[1:]
     check, seeds = inputs.TARGETS[target]
     corpus = Path(folder, "corpus")
     corpus.mkdir()
     for number, seed in enumerate(seeds):
         (corpus / f"seed-{number}").write_bytes(seed)
-    atheris.Setup([sys.argv[0], str(corpus), f"-max_len={inputs.LONGEST}", *options], check)
+
+    def bark(*_: object) -> None:
+        raise _HangError(f"computing for more than {hang_s} s")
+
+    def watched(data: bytes) -> None:
+        signal.setitimer(signal.ITIMER_VIRTUAL, float(hang_s))
+        check(data)
+
+    signal.signal(signal.SIGVTALRM, bark)
+    atheris.Setup([sys.argv[0], str(corpus), f"-max_len={inputs.LONGEST}", *options], watched)
     atheris.Fuzz()
 
 
