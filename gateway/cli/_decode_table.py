@@ -26,12 +26,36 @@ def heading(message: Wire | Layout, payload: bytes, rows: list[dict[str, Any]]) 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
     """Return the lines of the table; on a terminal, not wider than it."""
-    cells = [("time", "seq", "machine", "point", "value", "quality")]
+    cells: list[tuple[str, ...]] = [("time", "seq", "machine", "point", "value", "quality")]
     cells += [
         (row["t"].removesuffix("Z"), str(row["seq"]), row["machine"], row["point"], _value(row), _quality(row)) for row in rows
     ]
+    return _aligned(cells)
+
+
+def metrics(shown: dict[str, Any], size: int) -> list[str]:
+    """Return a line about a Sparkplug payload, and a table of its metrics."""
+    found = shown["metrics"]
+    about = f"Sparkplug B, seq {shown.get('seq', '-')}, {shown.get('timestamp', 'no time')}"
+    cells: list[tuple[str, ...]] = [("time", "metric", "datatype", "value", "properties")]
+    for metric in found:
+        name = metric.get("name", "")
+        name += (
+            f" (alias {metric['alias']})" if name and "alias" in metric else f"alias {metric['alias']}" if "alias" in metric else ""
+        )
+        told = [f"{key} {value}" for key, value in metric.get("properties", {}).items()]
+        told += ["historical"] if metric.get("historical") else []
+        value = metric["value"]
+        shown_value = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        time = str(metric.get("timestamp", "")).removesuffix("Z")
+        cells.append((time, name, metric.get("datatype", "-"), shown_value, ", ".join(told)))
+    count = "1 metric" if len(found) == 1 else f"{len(found)} metrics"
+    return [printable(f"{about}: {count}, {size} bytes"), *_aligned(cells)]
+
+
+def _aligned(cells: list[tuple[str, ...]]) -> list[str]:
     clean = [[printable(cell) for cell in line] for line in cells]
-    widths = [min(_WIDEST, max(len(line[column]) for line in clean)) for column in range(6)]
+    widths = [min(_WIDEST, max(map(len, column))) for column in zip(*clean, strict=True)]
     lines = ["  ".join(_fit(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in clean]
     most = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     return [line[:most] for line in lines]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from importlib import resources
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -135,4 +135,4 @@ def _compressor(compression: Compression, shortest_match: int) -> Any:
 def _dictionary() -> Any:
     import zstandard
 
-    return zstandard.ZstdCompressionDict(resources.files("gateway.uplink").joinpath("batch.zdict").read_bytes())
+    return zstandard.ZstdCompressionDict(Path(__file__).with_name("batch.zdict").read_bytes())

@@ -3,13 +3,21 @@
 import io
 import json
 import sys
+from contextlib import redirect_stdout, suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.cli import main
+from gateway.cli.decode import show
 from gateway.model import Log, Reading, Sequenced, Stamp
 from gateway.uplink.batch import encode
 from gateway.uplink.encoding import Encoding
+from gateway.uplink.errors import FormatError
+from gateway.uplink.sparkplug import payload as sparkplug
+from gateway.uplink.sparkplug.datatype import DataType
+from gateway.uplink.sparkplug.payload import Metric, Payload, Property
 from tests.formats.corpus import GOLDEN
 
 
@@ -111,3 +119,59 @@ def test_nothing_in_a_message_can_steer_the_terminal(tmp_path, capsys, form):
     out = capsys.readouterr().out
     assert all(char.isprintable() or char == "\n" for char in out)
     assert len(out.splitlines()) == 4
+
+
+SPARKPLUG = sparkplug.encode(
+    Payload(
+        timestamp=1_767_225_600_123,
+        seq=3,
+        metrics=(
+            Metric(
+                name="oil_temp",
+                alias=5,
+                timestamp=1_767_225_600_000,
+                datatype=DataType.DOUBLE,
+                value=41.5,
+                properties={"Quality": Property(DataType.INT32, 192), "engUnit": Property(DataType.STRING, "°C")},
+            ),
+            Metric(alias=6, timestamp=1_767_225_600_000, datatype=DataType.STRING, value="auto\x1b[2J", historical=True),
+            Metric(name="bdSeq", datatype=DataType.INT64, value=None),
+        ),
+    )
+)
+
+
+def test_a_payload_of_the_live_lane_is_shown_metric_by_metric(tmp_path, monkeypatch, capsys):
+    (tmp_path / "m").write_bytes(SPARKPLUG)
+    assert main(["decode", str(tmp_path / "m")]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        f"Sparkplug B, seq 3, 2026-01-01T00:00:00.123Z: 3 metrics, {len(SPARKPLUG)} bytes",
+        "time metric datatype value properties",
+        "2026-01-01T00:00:00.000 oil_temp (alias 5) Double 41.5 Quality 192, engUnit °C",
+        "2026-01-01T00:00:00.000 alias 6 String auto·[2J historical",
+        "bdSeq Int64 null",
+        "",
+    ]
+    piped(monkeypatch, b"spBv1.0/muster/DDATA/hall-1/press-1 " + SPARKPLUG.hex().encode() + b"\n")
+    assert main(["decode", "--json", "-"]) == 0
+    first = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert (first["name"], first["value"], first["message"]["seq"]) == ("oil_temp", 41.5, 3)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([b"", b"\x08", b"\x12", b"\x18", b"\xd9\xd9\xf7", b"{"]), st.binary(max_size=40), st.booleans())
+def test_whatever_comes_it_is_shown_or_told_in_a_sentence(head, rest, as_json):
+    with suppress(FormatError), redirect_stdout(io.StringIO()):
+        show(head + rest, as_json=as_json)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_damaged_payload_of_the_live_lane_is_shown_or_told_in_a_sentence(data):
+    damaged = bytearray(SPARKPLUG)
+    for _ in range(data.draw(st.integers(1, 3))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    with suppress(FormatError), redirect_stdout(io.StringIO()) as out:
+        show(bytes(damaged), as_json=False)
+    assert all(char.isprintable() or char == "\n" for char in out.getvalue())
