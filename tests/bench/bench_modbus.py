@@ -100,14 +100,13 @@ async def gateway(ports: list[int], registers: int, loop: str) -> dict[str, floa
             await running.start(ready=False)
             await until(lambda: running.events("gateway_started") or running.gone(), 60, "all machines are started")
             await asyncio.sleep(GATEWAY_SETTLE_S)
-            rss_mib = memory_mib(running.pid)  # before the status of every single point is asked for
             before, cpu, began = _totals(running), cpu_s(running.pid), asyncio.get_running_loop().time()
             await asyncio.sleep(GATEWAY_SECONDS)
             cpu, span = cpu_s(running.pid) - cpu, asyncio.get_running_loop().time() - began
             after = _totals(running)
             counted_s = after.pop("uptime_s") - before.pop("uptime_s")
             result = {key: (after[key] - before[key]) / counted_s for key in before}
-            return result | {"points": result["scans"] * registers, "cpu": cpu / span, "rss_mib": rss_mib}
+            return result | {"points": result["scans"] * registers, "cpu": cpu / span, "rss_mib": memory_mib(running.pid)}
         finally:
             running.stop()
 
