@@ -122,16 +122,22 @@ class Sweep:
             pass
         except TooBusy as error:
             self.report.stopped = str(error)
-        finally:
+        except LinkError:
+            self._judge(gone=True)
+            raise
+        except BaseException:
             self._judge()
+            raise
+        self._judge()
 
     async def _run(self) -> None:
         raise NotImplementedError
 
-    def _judge(self) -> None:
+    def _judge(self, *, gone: bool = False) -> None:
+        """Put into words what the counters say; of a line that is gone, why it is so says more than its silence."""
         evidence = self.probe.evidence
         self.report.echo = self.report.echo or bool(evidence.echoes)
-        self.report.verdicts += [v for v in verdicts(evidence) if v.code != "good"]
+        self.report.verdicts += [v for v in verdicts(evidence) if v.code != "good" and not (gone and v.code == "silent")]
 
     async def _plan(self, requests: int) -> None:
         """Take note of what is to be done next; asks the user when it becomes too much."""

@@ -86,9 +86,9 @@ def live_table(rows: list[Row], tallies: dict[str, Tally], width: int) -> list[s
         Column("changes", [str(tally.changes) for tally in known], right=True),
         Column("verdict", [row.quality for row in rows]),
     ]
-    for head in ("address", "verdict", "changes", "min", "max"):  # an address stands in the table of a single read, too
+    for heads in (("address",), ("verdict",), ("changes",), ("min", "max")):  # an address stands in the table of a single read
         if sum(column.width + len(_GAP) for column in columns) > width:
-            columns = [column for column in columns if column.head != head]
+            columns = [column for column in columns if column.head not in heads]
     return _lines(columns, rows, width)
 
 

@@ -166,13 +166,20 @@ def _findings(outcome: Outcome) -> list[str]:
         lines += [f"  {where}{note}" for note in _short(report.notes)]
     lines += [f"  {note}" for note in outcome.notes]
     if outcome.error:
-        lines += [f"✗ {outcome.error.message}", *([f"  → {outcome.error.hint}"] if outcome.error.hint else [])]
+        lines += [f"✗ {outcome.error.message}", *([f"  → {_as_flags(outcome.error.hint)}"] if outcome.error.hint else [])]
     count = sum(len(section.report.found) for section in outcome.sections) + len(outcome.opcua)
     asked = sum(section.report.requests for section in outcome.sections)
     early = "stopped by Ctrl-C, " if outcome.interrupted else ""
     if outcome.sections or outcome.opcua or outcome.interrupted:
         lines.append(f"{early}{count} found, {asked} requests; nothing was written to any device")
     return lines
+
+
+def _as_flags(hint: str) -> str:
+    """Return a hint about keys of a site file as one about the flags of this command."""
+    for key, flag in (("in 'ca'", "with --ca"), ("'certificate' and 'key_file'", "--certificate and --key-file")):
+        hint = hint.replace(key, flag)
+    return hint
 
 
 def _short(notes: list[str]) -> list[str]:

@@ -157,9 +157,12 @@ async def test_libmodbus_inside_tls(tmp_path):
         assert (machine.link.options.ca, machine.link.options.key_file) == (str(authority.file), str(client.key))
         code, _, err = await scan(f"tls://{place}", "--units", "1")
         assert (code, "comes from an authority that is not known here" in err) == (3, True), err
+        assert "name its file with --ca" in err
         code, _, err = await scan(f"tls://{place}", "--ca", str(authority.file), "--units", "1", "--pause", "0s")
         assert code == 3, err
         assert "wants a client certificate" in err
+        assert "give it with --certificate and --key-file" in err
+        assert "nothing answers" not in err
 
 
 async def test_the_identity_of_pymodbus_brings_the_profile(tmp_path):
