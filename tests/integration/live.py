@@ -74,6 +74,7 @@ class Shop:
         self.points: dict[str, list[Point]] = {"press-1": [*PRESS, SECRET], "spindle": SPINDLE}
         self.released = {("press-1", point) for point in ("oil_temp", "strokes", "mode")} | {("spindle", "vibration.rms")}
         self.lane: Lane | None = None
+        self.beats: list[float] = []
 
     @asynccontextmanager
     async def running(self, *ports: int, calling: dict[str, Any] | None = None, **sparkplug: Any) -> AsyncIterator[Lane]:
@@ -88,7 +89,7 @@ class Shop:
             state=self.state,
             read_secret=lambda name: name,
             base=Path(),
-            beat=lambda: None,
+            beat=lambda: self.beats.append(time.monotonic()),
             recall=self.recall,
             random=Eager(),
             **(calling or {}),

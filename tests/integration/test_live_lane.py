@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import aiomqtt
 import pytest
@@ -15,6 +16,7 @@ from gateway.uplink.pace import Budget
 from gateway.uplink.session import Dialer
 from gateway.uplink.sparkplug import node
 from gateway.uplink.sparkplug.datatype import DataType
+from gateway.uplink.sparkplug.device import Point
 from tests.integration.live import CLIENT, GROUP, NODE, PRESS, Shop, broker, check, order, values
 from tests.peers.broker import amqtt
 from tests.peers.sparkplug import decoded
@@ -281,3 +283,23 @@ async def test_when_the_time_becomes_known_births_are_sent_again_with_it_and_the
         assert shop.sent("DBIRTH")[-1][1].named("strokes")[0].properties.get("timeQuality") is None
         assert lane.status()["born"]
     check(shop)
+
+
+async def test_a_line_that_takes_nothing_more_does_not_look_like_a_loop_that_stands_still(shop, monkeypatch):
+    monkeypatch.setattr("gateway.uplink.waits.BEAT_S", 0.05)
+    shop.points["press-1"].append(Point("log", "", "text"))
+    shop.released.add(("press-1", "log"))
+    async with broker(shop) as server, shop.running(server.port) as lane:
+        shop.good("press-1")
+        await until(lambda: shop.sent("DBIRTH"))
+        server.frozen.clear()
+        sent = -1
+        while lane.status()["published_bytes"] > sent:  # until the socket is full
+            sent = lane.status()["published_bytes"]
+            for number in range(40):
+                shop.report("press-1", "log", f"{number}{sent}" * 20_000, told=False)
+            await asyncio.sleep(0.5)
+        since = time.monotonic()
+        await until(lambda: len([at for at in shop.beats if at > since]) > 10, 10, "it beats on")
+        server.frozen.set()
+        await until(lambda: lane.status()["published_bytes"] > sent, 30, "it goes on")

@@ -244,7 +244,7 @@ class Lane:
         topics = [(node, 1), (f"{device}+", 1)]
         if self._host is not None:
             topics.append((self._host.topic, 1))
-        self._news.unheard(await session.subscribe(topics))
+        self._news.unheard(await self._waits.beating(session.subscribe(topics)))
 
     async def _serve(self, session: Connected) -> None:
         """Send until the lane stops, or the host is gone and another broker is to be asked."""
@@ -278,12 +278,10 @@ class Lane:
             message = self._node.next(self._clock.stamp())
             if message is None:
                 return
-            await session.publish(message.topic, message.payload, qos=0)
+            await self._waits.beating(session.publish(message.topic, message.payload, qos=0))
             self._budget.spent(message.topic, message.payload)
             self._node.sent(message, self._clock.stamp())
             self._news.sent(message)
-            self._waits.beat()
-            await asyncio.sleep(0)  # at QoS 0 a publish need not wait, and the others want their turn
 
     def _facts(self, now: Stamp) -> None:
         """Let the node tell of itself; what has not changed it does not tell."""
