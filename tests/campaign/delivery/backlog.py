@@ -113,7 +113,7 @@ async def _filled(folder: Path, count: int) -> None:
             Reading(
                 machine="old",
                 point=f"p{n % POINTS}",
-                value=n,
+                value=n * 7919 % 10007 / 100,
                 stamp=Stamp(now.wall_ns - (count - n) * 10_000_000, now.mono_ns, now.boot, now.quality),
             )
             for n in range(first, min(count, first + AT_A_TIME))
