@@ -33,15 +33,15 @@ def jobs(scale: float) -> list[Job]:
     return [
         Job("noise", "continuous noise", on_noise, (max(3.0, scale * NOISE_S),), alone=True),
         *(Job("reads", f"{mood} pty", on_pty, (mood, scale * PTY_S)) for mood in PTY_MOODS),
-        *(
-            Job("guided", f"{target} by coverage", guided.search, (target, searched // SLOW.get(target, 1)))
-            for target in guided_inputs.TARGETS
-            if guided.is_installed()
-        ),
         *(Job("fuzz", target, fuzz.fuzz, (target, inputs)) for target in fuzz.TARGETS),
         *(
             Job("reads", f"{mood} {sizes[-1]}", wrong_values.in_memory, (mood, each, sizes, 11 + i))
             for i, (mood, sizes) in enumerate(counts)
+        ),
+        *(
+            Job("guided", f"{target} by coverage", guided.search, (target, searched // SLOW.get(target, 1)))
+            for target in guided_inputs.TARGETS
+            if guided.is_installed()
         ),
     ]
 
