@@ -129,8 +129,10 @@ async def walk(folder: Path) -> Trace:
             await until(lambda: place.session and place.session.connect.server == "c", WAIT_S, "the node finds the host")
             await place.alive(PRESS, LATHE)
             await place.set(PRESS, "counter", 100, 13)
-            await there.do("offline")
-            await until(lambda: place.session is None or place.session.connect.server != "c", WAIT_S, "the node leaves")
+            await there.end()  # its will has the time of its birth
+            await until(lambda: place.session and place.session.connect.server == "a", WAIT_S, "the node comes back")
+            await say(place, 0, HOST, online=True, timestamp=2)
+            await until(lambda: _was_told(place, timestamp=2), WAIT_S, "the node is told older news")
             await here.do("online")
             await place.alive(PRESS, LATHE)
             await place.stop()
