@@ -7,6 +7,7 @@ connection is gone, waits just as long when a broker hangs up on CONNECT, and ke
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import re
@@ -25,6 +26,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.config.broker import BrokerUrl
 from gateway.uplink import reasons
+from gateway.uplink.aside import aside
 from gateway.uplink.errors import SessionLost
 from gateway.uplink.proxy import Proxy
 from gateway.uplink.stream import open_stream
@@ -153,7 +155,11 @@ class AckClient(aiomqtt.Client):
             aiomqtt.MqttError: it did not work; `cause`, `dropped` and `error_text` tell more.
         """
         try:
-            await self.__aenter__()
+            await aside(self._client_connect)
+            await self._connected
+        except OSError as exc:
+            self.abandon()
+            raise aiomqtt.MqttError(str(exc)) from None
         except BaseException:
             self.abandon()
             raise
@@ -242,7 +248,7 @@ class AckClient(aiomqtt.Client):
     # ── aiomqtt's own hooks ──
 
     def _client_connect(self) -> None:
-        """Connect, in aiomqtt's worker thread."""
+        """Connect, in a thread."""
         self._in_thread = True
         try:
             super()._client_connect()
@@ -250,7 +256,8 @@ class AckClient(aiomqtt.Client):
             self.cause = exc
             raise
         finally:
-            self._loop.call_soon_threadsafe(self._thread_ended)
+            with contextlib.suppress(RuntimeError):  # the loop has ended while a name was looked up
+                self._loop.call_soon_threadsafe(self._thread_ended)
 
     def _introduced(self, sock: T, will: Will | None) -> T:
         """Note, in the worker thread, that paho sends CONNECT over this socket next."""

@@ -22,7 +22,7 @@ from tests.waiting import until
 
 def _program(name: str) -> str:
     path = shutil.which(name, path="/usr/bin:/usr/sbin:/usr/local/bin")
-    assert path, f"{name} is missing: run 'apt-get install {name}' (make test does)"
+    assert path, f"{name} is missing: run make test, which installs it"
     return path
 
 
