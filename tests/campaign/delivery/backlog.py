@@ -21,8 +21,11 @@ from tests.sparkplug.payload import decode
 from tests.waiting import until
 
 POINTS = 10
+LIVE = 200
+"""Live points; all of them change every second."""
+
 AT_A_TIME = 10_000
-SETTLED = POINTS
+SETTLED = LIVE
 """So many live values come before the measuring begins."""
 
 
@@ -69,7 +72,7 @@ async def _backlog(count: int) -> Result:
         ):
             live.messages = arrived = Arrivals()
             with (
-                load(1, POINTS, 100) as devices,
+                load(1, LIVE, 100) as devices,
                 gateway(folder, _site(devices.ports[0], broker.url), SHARE_ALL) as running,
             ):
                 await running.start()
@@ -77,7 +80,7 @@ async def _backlog(count: int) -> Result:
                 began = time.monotonic()
                 await until(lambda: running.status()["recipients"]["cooperative"]["outbox"]["waiting"] < 2 * AT_A_TIME, 1000)
                 drained_s = time.monotonic() - began
-                await until(lambda: len(_delays(live.messages, arrived.at)) > POINTS, 30, "something was told live meanwhile")
+                await until(lambda: len(_delays(live.messages, arrived.at)) > LIVE, 30, "something was told live meanwhile")
                 drained = len(live.messages)
                 await until_drained(running)
                 missed = running.machine("press-1")["missed"]
@@ -99,7 +102,7 @@ async def _backlog(count: int) -> Result:
 
 
 def _site(port: int, broker: str) -> str:
-    text = site(press("press-1", port, points=POINTS), broker, batch="1s")
+    text = site(press("press-1", port, points=LIVE), broker, batch="1s")
     return text.replace("batch: 1s", "batch: 1s, sparkplug: {}, keep: {max: 2GB}")
 
 
