@@ -42,7 +42,7 @@ class App:
         self._state = State(folder.path / "state")
         self._timeline = Timeline(self._clock, self._state)
         self._history = History(folder.path / "history.db", clock=self._clock)
-        rooms = (read_secret, self._timeline.repair, self._state, self._history)
+        rooms = (read_secret, self._timeline.repair, self._state, self._history, self._emit)
         self._recipients = Recipients(folder.path, self._clock, self._pulse, *rooms)
         self._machines = Machines(self._clock, self._pulse, self._emit, self._recipients.turned)
         self._exporter = Exporter(self.metrics)
@@ -131,6 +131,7 @@ class App:
             "gateway": self.config.gateway,
             "configuration": self.config.path,
             "data": str(Path(self._folder.path).absolute()),
+            "data_trouble": self._folder.trouble,
             "uptime_s": round((now.mono_ns - self._started.mono_ns) / 1e9, 1),
             "last_stop": self._last_stop,
             "clock": {"quality": now.quality.value, "boot": now.boot, **self._timeline.status()},

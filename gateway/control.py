@@ -1,29 +1,40 @@
 """The local socket, `gateway.sock` in the data folder: one JSON request a line, one JSON answer a line.
 
-Who may open the file may ask; it is readable and writable by owner and group only.
+Who may open the file may ask; it is readable and writable by owner and group only. Where no file can be made, as the disk is full
+or read-only, the socket has a name without one (unix(7), abstract), and answers its own user and root only.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
+import hashlib
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from gateway.log import get
 from gateway.ports import Runtime
 
 NAME = "gateway.sock"
 MOST_BYTES = 64 * 1024
 """Longest request; answers are as long as they are."""
 
+_UNWRITABLE = {errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
+_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
+
 PATIENCE_S = 10.0
 """Who does not read its answer for so long is hung up on."""
+
+
+log = get("control")
 
 
 class NotRunning(Exception):  # noqa: N818  (a state, not a fault)
@@ -35,23 +46,42 @@ class AlreadyRunning(Exception):  # noqa: N818
 
 
 class DataFolder:
-    """The data folder, locked for one gateway at a time; the lock goes with the process, however it ends."""
+    """The data folder, locked for one gateway at a time; the lock goes with the process, however it ends.
+
+    A gateway also starts on a disk that is full or read-only: what can be kept is kept, the rest lives in memory.
+
+    Attributes:
+        trouble: why nothing can be written there, in words; empty when it can.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = os.open(path / "gateway.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self.trouble = ""
+        self._locks: list[int] = []
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock(path, os.O_RDONLY | os.O_DIRECTORY)  # needs nothing to be written
+            self._lock(path / "gateway.lock", os.O_CREAT | os.O_RDWR)
         except OSError as error:
-            os.close(self._lock)
+            if error.errno not in _UNWRITABLE:
+                self.close()
+                raise
+            self.trouble = f"the data folder {path} cannot be written: {(error.strerror or str(error)).lower()}"
+
+    def _lock(self, path: Path, flags: int) -> None:
+        self._locks.append(os.open(path, flags | os.O_CLOEXEC, 0o600))
+        try:
+            fcntl.flock(self._locks[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self.close()
             raise AlreadyRunning(
-                f"another gateway already runs on the data folder {path}; stop it or name another with --data"
+                f"another gateway already runs on the data folder {self.path}; stop it or name another with --data"
             ) from error
 
     def close(self) -> None:
         """Give the folder free."""
-        os.close(self._lock)
+        while self._locks:
+            os.close(self._locks.pop())
 
 
 class ControlServer:
@@ -61,15 +91,23 @@ class ControlServer:
         self._folder = folder
         self._runtime = runtime
         self._server: asyncio.Server | None = None
+        self._has_file = True
         self._open: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
     async def start(self) -> None:
         """Listen; the socket file of a gateway that was killed is replaced."""
         path = self._folder / NAME
-        path.unlink(missing_ok=True)
-        with _short(self._folder) as short:
-            self._server = await asyncio.start_unix_server(self._serve, path=f"{short}/{NAME}", limit=MOST_BYTES)
-        path.chmod(0o660)
+        try:
+            path.unlink(missing_ok=True)
+            with _short(self._folder) as short:
+                self._server = await asyncio.start_unix_server(self._serve, path=f"{short}/{NAME}", limit=MOST_BYTES)
+            path.chmod(0o660)
+        except OSError as error:
+            if self._server is not None:
+                self._server.close()
+            log.warning("control_without_file", path=str(path), reason=str(error.strerror or error))
+            self._has_file = False
+            self._server = await asyncio.start_unix_server(self._serve, path=_nameless(self._folder), limit=MOST_BYTES)
 
     async def stop(self) -> None:
         """Hang up on everybody and remove the socket."""
@@ -80,12 +118,15 @@ class ControlServer:
             writer.close()
         if tasks:
             await asyncio.wait(tasks, timeout=2)
-        (self._folder / NAME).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (self._folder / NAME).unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open[writer] = asyncio.current_task()
         try:
-            while line := await reader.readline():
+            # a socket without a file has no permissions
+            ours = self._has_file or _user(writer.get_extra_info("socket")) in (0, os.geteuid())
+            while ours and (line := await reader.readline()):
                 writer.write(msgspec.json.encode(await _one(self._runtime, line)) + b"\n")
                 async with asyncio.timeout(PATIENCE_S):
                     await writer.drain()
@@ -131,10 +172,10 @@ def request(folder: Path, op: str, *, timeout_s: float = 30.0, **arguments: Any)
         NotRunning: nobody answers there.
     """
     path = folder / NAME
-    with _short(folder) as short, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
         link.settimeout(timeout_s)
         try:
-            link.connect(f"{short}/{NAME}")
+            _connect(link, folder)
             link.sendall(msgspec.json.encode({"op": op, **arguments}) + b"\n")
             answer = b"".join(_until_newline(link))
         except PermissionError as error:
@@ -149,6 +190,33 @@ def request(folder: Path, op: str, *, timeout_s: float = 30.0, **arguments: Any)
     if not result:
         raise NotRunning(f"the gateway at {path} hung up without an answer")
     return result
+
+
+def _connect(link: socket.socket, folder: Path) -> None:
+    try:
+        with _short(folder) as short:
+            link.connect(f"{short}/{NAME}")
+    except (FileNotFoundError, ConnectionRefusedError):  # no file, or one that a gateway left behind
+        link.connect(_nameless(folder))
+        if _user(link) not in (0, os.geteuid(), _owner(folder)):
+            raise FileNotFoundError(errno.ENOENT, "somebody else listens there") from None
+
+
+def _nameless(folder: Path) -> str:
+    """Return the address of the socket without a file that belongs to a data folder."""
+    return f"\0retrofit-gateway-{hashlib.sha256(os.fsencode(folder.absolute().resolve())).hexdigest()[:32]}"
+
+
+def _user(link: socket.socket) -> int:
+    """Return the user id of the process on the other side of a Unix socket."""
+    return int(_CREDENTIALS.unpack(link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[1])
+
+
+def _owner(folder: Path) -> int:
+    try:
+        return folder.stat().st_uid
+    except OSError:
+        return 0
 
 
 def _until_newline(link: socket.socket) -> Iterator[bytes]:

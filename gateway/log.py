@@ -43,6 +43,7 @@ EVENTS = {
     "gateway_started": "all machines were started and systemd has been told",
     "gateway_stopped": "everything is closed; what was not sent lies in the outbox",
     "gateway_failed": "an error nobody expected ended the process; the traceback stands in `exception`",
+    "control_without_file": "the data folder cannot be written, so the local socket has no file; it answers its own user and root",
     "task_failed": "a part of the gateway ended by an error nobody expected; the traceback stands in `exception`",
     "watchdog_withheld": "parts named in `loops` made no progress, so the watchdog is not fed",
     "watchdog_resumed": "all parts make progress again",

@@ -58,8 +58,15 @@ def troubles(status: dict[str, Any]) -> list[str]:
             found.append(f"{name}, live: {live['last_error']}")
     found.extend(f"{name}: {words}" for name, plain in status.get("plain", {}).items() if (words := _connection(plain)))
     found.extend(_alarm(alarm) for alarm in status["alarms"])
+    found.extend(_kept(status))
     found.extend(f"stands still: {loop}" for loop in status["stuck"])
     return found
+
+
+def _kept(status: dict[str, Any]) -> list[str]:
+    """Return what is wrong with what is kept here."""
+    history = status.get("history", {}).get("trouble", "")
+    return [words for words in (status.get("data_trouble", ""), history and f"history: {history}") if words]
 
 
 def render(status: dict[str, Any], *, points: bool) -> list[str]:
@@ -89,13 +96,11 @@ def render(status: dict[str, Any], *, points: bool) -> list[str]:
     for name, recipient in status["recipients"].items():
         uplink, outbox = recipient["uplink"], recipient["outbox"]
         state = f"connected to {uplink['broker']}" if uplink["connected"] else "not connected"
-        used = outbox["used_bytes"] / 1e6
-        lost = f", {outbox['lost']} LOST" if outbox["lost"] else ""
         lines += [
             "",
             f"{'●' if uplink['connected'] else '✗'} {name}: {state}, {uplink['published_records']} records sent",
             f"  may have: {recipient['contract']}",
-            f"  outbox: {outbox['waiting']} records wait, {used:.1f} of {outbox['max_bytes'] / 1e6:.0f} MB{lost}",
+            f"  outbox: {outbox_line(outbox)}",
         ]
         if uplink.get("held"):
             held = ", ".join(f"{log}s" if log != "bulk" else log for log in uplink["held"])
@@ -121,10 +126,24 @@ def render(status: dict[str, Any], *, points: bool) -> list[str]:
     if not status["recipients"] and not status.get("plain"):
         lines += ["", "no uplink: everything stays here"]
     lines.extend(f"✗ {_alarm(alarm)}" for alarm in status["alarms"])
+    lines.extend(f"✗ {words}" for words in _kept(status))
     lines.extend(f"✗ stands still: {loop}" for loop in status["stuck"])
     return lines
 
 
+def outbox_line(outbox: dict[str, Any]) -> str:
+    """Return what an outbox holds, e.g. `7 records wait, 41.0 of 512 MB used, 36 h left at today's rate, 0.2 GB/day written`."""
+    words = [f"{outbox['waiting']} records wait", f"{outbox['used_bytes'] / 1e6:.1f} of {outbox['max_bytes'] / 1e6:.0f} MB used"]
+    if (hours := outbox.get("hours_left")) is not None:
+        words.append(f"{_span(3600 * hours) if hours < _YEAR_H else 'more than a year'} left at today's rate")
+    if written := outbox.get("written_per_day"):
+        words.append(f"{written / 1e9:.1f} GB/day written" if written >= 0.1e9 else f"{written / 1e6:.1f} MB/day written")
+    if outbox["lost"]:
+        words.append(f"{outbox['lost']} LOST")
+    return ", ".join(words)
+
+
+_YEAR_H = 8760
 _MARK = {"good": "●", "bad": "✗", "starting": "○", "ended": "○"}
 
 

@@ -66,7 +66,7 @@ def _site(root: Mapping, site: Path, shown: Path, found: Found) -> Config | None
     uplinks = _uplinks(root, spec, found)
     check_files(outcomes, uplinks, root, base, found)
     named = uplinks or _recipients(root)
-    contract = read_contract(site, shown, outcomes, named, found)
+    contract = read_contract(site, shown, outcomes, named, found, "" if spec is BAD else spec.gateway)
     if spec is BAD or contract is None or any(outcome.machine is None for outcome in outcomes):
         return None
     ready = {outcome.name: outcome.machine for outcome in outcomes if outcome.machine is not None}

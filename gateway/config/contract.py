@@ -42,8 +42,13 @@ def fits(pattern: str, name: str) -> bool:
     return re.fullmatch("".join(parts), name) is not None
 
 
-def read_contract(site: Path, shown: Path, machines: list[Outcome], recipients: Iterable[str], found: Found) -> Contract | None:
-    """Return the contract, empty when there is no file; None when something is wrong with it."""
+def read_contract(
+    site: Path, shown: Path, machines: list[Outcome], recipients: Iterable[str], found: Found, own: str = ""
+) -> Contract | None:
+    """Return the contract, empty when there is no file; None when something is wrong with it.
+
+    `own` is the name of the gateway, which stands for a machine where it tells of its own troubles.
+    """
     path, name = share_path(site), str(share_path(shown))
     if not path.exists():
         if path.is_symlink():
@@ -68,7 +73,7 @@ def read_contract(site: Path, shown: Path, machines: list[Outcome], recipients: 
         return None
     entry = loaded.root.entries.get("shares")
     before = len(found.problems)
-    checker = _Rules(machines, list(recipients), found)
+    checker = _Rules(machines, list(recipients), found, own)
     for node in entry.value.items if entry and isinstance(entry.value, Sequence) else ():
         rule = build(ShareRule, node, Found())
         if rule is not BAD:
@@ -78,7 +83,8 @@ def read_contract(site: Path, shown: Path, machines: list[Outcome], recipients: 
 
 
 class _Rules:
-    def __init__(self, machines: list[Outcome], recipients: list[str], found: Found) -> None:
+    def __init__(self, machines: list[Outcome], recipients: list[str], found: Found, own: str) -> None:
+        self._own = own
         self._machines = machines
         self._recipients = recipients
         self._found = found
@@ -105,7 +111,7 @@ class _Rules:
                 self._found.error(
                     item, f"{quoted(pattern)} is not a name or a pattern; use letters, digits, '-', '_', '.', and * or ?"
                 )
-            elif any(fits(pattern, name) for name in names):
+            elif any(fits(pattern, name) for name in names) or (what == "machine" and pattern == self._own):
                 continue
             elif "*" in pattern or "?" in pattern:
                 self._found.warning(item, f"no {what}{where} fits {quoted(pattern)}; this releases nothing")

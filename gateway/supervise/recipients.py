@@ -10,8 +10,8 @@ from typing import Any
 from msgspec import to_builtins
 
 from gateway.clock import Clock
-from gateway.config.spec import Config, Contract, Keep
-from gateway.model import Record, Stamp
+from gateway.config.spec import Config, Contract
+from gateway.model import Event, Record, Severity, Stamp
 from gateway.outbox import SegmentedOutbox
 from gateway.ports import Keeps
 from gateway.share import Door, Share
@@ -30,14 +30,17 @@ class Recipient:
     def __init__(
         self,
         name: str,
-        keep: Keep,
+        config: Config,
         data: Path,
         clock: Clock,
         pulse: Pulse,
         read_secret: Callable[[str, Path], str],
         repair: Callable[[Stamp], Stamp],
+        emit: Callable[[list[Record]], None],
     ) -> None:
         self.name = name
+        self._gateway = config.gateway
+        self._emit = emit
         self._clock = clock
         self._pulse = pulse
         self._read_secret = read_secret
@@ -47,10 +50,12 @@ class Recipient:
         self._identity: tuple[object, ...] = ()
         self._forward_task: asyncio.Task[None] | None = None
         self.forwarder: Forwarder | None = None
-        path = data / "outbox" / name
-        self.outbox = SegmentedOutbox(path, max_bytes=int(keep.max), max_age_s=float(keep.at_most), clock=clock)
+        path, keep = data / "outbox" / name, config.uplinks[name].keep
+        self.outbox = SegmentedOutbox(
+            path, max_bytes=int(keep.max), max_age_s=float(keep.at_most), clock=clock, on_trouble=self._storage
+        )
         self.door = Door(
-            Share(Contract(), name), self.outbox, clock=clock, beat=pulse.register(f"outbox {name}"), on_urgent=self._urgent
+            Share(config.contract, name), self.outbox, clock=clock, beat=pulse.register(f"outbox {name}"), on_urgent=self._urgent
         )
         self._door_task = spawn(self.door.run(), f"door {name}")
 
@@ -103,6 +108,16 @@ class Recipient:
             "contract": self.contract,
         }
 
+    def _storage(self, trouble: str) -> None:
+        """Report the disk of the outbox as an event of the gateway itself; it leaves from memory, if the contract releases it."""
+        states = ("good", "failed") if trouble else ("failed", "good")
+        severity = Severity.ALARM if trouble else Severity.INFO
+        point, stamp = f"outbox.{self.name}", self._clock.stamp()
+        event = Event(
+            machine=self._gateway, point=point, kind="storage", severity=severity, before=states[0], after=states[1], stamp=stamp
+        )
+        self._emit([event])
+
     def _urgent(self) -> None:
         if self.forwarder:
             self.forwarder.wake()
@@ -146,8 +161,9 @@ class Recipients:
         repair: Callable[[Stamp], Stamp],
         state: Keeps,
         history: Remembers,
+        emit: Callable[[list[Record]], None] | None = None,
     ) -> None:
-        self._rooms = (data, clock, pulse, read_secret, repair)
+        self._rooms = (data, clock, pulse, read_secret, repair, emit or self.offer)
         self._lanes = LiveLanes(clock, pulse, read_secret, repair, state, history)
         self._running: dict[str, Recipient] = {}
         self._plain: dict[str, str] = {}
@@ -174,11 +190,10 @@ class Recipients:
         for name in [name for name in self._running if name not in stored]:
             await self._running.pop(name).stop()
             changes.append(f"uplink {name}: stopped; what was not sent stays in its outbox")
-        for name, spec in stored.items():
+        for name in stored:
             if name not in self._running:
-                recipient = Recipient(name, spec.keep, *self._rooms)
+                recipient = self._running[name] = Recipient(name, config, *self._rooms)
                 await recipient.outbox.open()
-                self._running[name] = recipient
             changes += await self._running[name].apply(config)
         self._plain = {name: contract_words(config.contract, name) for name in config.uplinks if name not in stored}
         shared = {name: (recipient.budget, recipient.dialer) for name, recipient in self._running.items()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import stat
 from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager, suppress
@@ -97,3 +99,53 @@ def test_one_gateway_per_data_folder(tmp_path: Path) -> None:
         DataFolder(tmp_path / "var")
     first.close()
     DataFolder(tmp_path / "var").close()
+
+
+def refuse(code: int):
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.ENOSPC])
+def test_a_folder_that_cannot_be_written_is_told_and_still_belongs_to_one_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    real = os.open
+
+    def opening(path: Any, flags: int, *rest: Any, **options: Any) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(code, os.strerror(code))
+        return real(path, flags, *rest, **options)
+
+    monkeypatch.setattr(os, "open", opening)
+    first = DataFolder(tmp_path)
+    assert os.strerror(code).lower() in first.trouble
+    with pytest.raises(AlreadyRunning, match="another gateway already runs"):
+        DataFolder(tmp_path)
+    first.close()
+    DataFolder(tmp_path).close()
+
+
+def test_a_folder_that_belongs_to_somebody_else_is_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "mkdir", refuse(errno.EACCES))
+    with pytest.raises(PermissionError):
+        DataFolder(tmp_path / "var")
+
+
+async def test_without_room_for_a_file_the_socket_has_none_and_answers_its_own_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "chmod", refuse(errno.EROFS))
+    async with serving(tmp_path):
+        monkeypatch.undo()
+        (tmp_path / NAME).unlink()
+        assert await asyncio.to_thread(request, tmp_path, "status") == {"site": "muster"}
+        with monkeypatch.context() as patched:
+            patched.setattr("gateway.control._user", lambda _: 4711)
+            with pytest.raises(NotRunning):
+                await asyncio.to_thread(request, tmp_path, "status")
+        assert await asyncio.to_thread(request, tmp_path, "status") == {"site": "muster"}
+    with pytest.raises(NotRunning):
+        await asyncio.to_thread(request, tmp_path, "status")

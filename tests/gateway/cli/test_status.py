@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.cli import main
-from gateway.cli.status import render, troubles, wrapped
+from gateway.cli.status import outbox_line, render, troubles, wrapped
 
 
 def machine(**changes: Any) -> dict[str, Any]:
@@ -187,3 +187,30 @@ def test_a_broker_of_plain_messages_has_its_lines() -> None:
     assert "everything stays here" not in text
     away = status(plain={"ha": board | {"connected": False, "last_error": "nobody listens"}})
     assert troubles(away) == ["ha: nobody listens"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "7 records wait, 41.0 of 512 MB used"),
+        (
+            {"hours_left": 36.2, "written_per_day": 200_000_000},
+            "7 records wait, 41.0 of 512 MB used, 36 h left at today's rate, 0.2 GB/day written",
+        ),
+        ({"hours_left": 0.5, "written_per_day": 24_600_000}, "30 min left at today's rate, 24.6 MB/day written"),
+        ({"hours_left": 240.0}, "10 d left at today's rate"),
+        ({"hours_left": 99_999.0}, "more than a year left at today's rate"),
+        ({"lost": 12}, "12 LOST"),
+    ],
+)
+def test_the_outbox_is_told_in_hours(changes: dict[str, Any], words: str) -> None:
+    held = {"waiting": 7, "used_bytes": 41_000_000, "max_bytes": 512_000_000, "lost": 0, "trouble": ""}
+    assert outbox_line(held | changes).endswith(words)
+
+
+def test_a_folder_or_a_history_that_cannot_be_written_needs_a_person() -> None:
+    told = status(
+        data_trouble="the data folder /x cannot be written: read-only file system", history={"trouble": "the disk is full"}
+    )
+    assert troubles(told) == ["the data folder /x cannot be written: read-only file system", "history: the disk is full"]
+    assert "✗ history: the disk is full" in render(told, points=False)

@@ -20,7 +20,7 @@ uplink: {broker: [mqtts://hub]}
     [
         "{to: cooperative, machines: [press-1], points: [oil_temp]}", "{to: cooperative, machines: ['press-?'], points: ['*']}",
         "{to: cooperative, machines: ['*'], points: [vibration.rms]}", "{to: cooperative, machines: [spindle], points: ['vibration.*']}",
-        "{to: cooperative, machines: ['*'], points: [hours.slope]}",
+        "{to: cooperative, machines: ['*'], points: [hours.slope]}", "{to: cooperative, machines: [hall-1], points: ['outbox.*']}",
     ],
 )  # fmt: skip
 def test_a_rule_that_releases_something_is_good(site, rule):
