@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -47,6 +47,7 @@ class Slot(Struct, eq=False):
 
     Attributes:
         declared: the datatype its configuration promises; `datatype` is the one it has turned out to need, None: not known yet.
+        found: nobody announced it, a record brought it.
         claimed: datatype and unit that the last birth told, None when it was not in it.
         now: its current value, None before the first.
         told: the value the host has, or has when all that is pending was sent; what is equal to it is not told again.
@@ -58,6 +59,7 @@ class Slot(Struct, eq=False):
     datatype: DataType | None
     unit: str
     declared: DataType | None = None
+    found: bool = False
     initial: str | None = None
     claimed: tuple[DataType, str] | None = None
     now: Value | None = None
@@ -99,12 +101,16 @@ class Device:
         self.pending: list[Update] = []
         self._aliases = aliases
 
-    def define(self, points: Iterable[Point]) -> None:
-        """Have exactly these metrics; those that stay keep their values and what was found out about them."""
+    def define(self, points: Iterable[Point], released: Callable[[str], bool] = lambda point: False) -> None:
+        """Have these metrics, and of those that records brought the ones whose point is still released.
+
+        Those that stay keep their values and what was found out about them.
+        """
         wanted = {point.name: point for point in points}
-        for name in [name for name in self.slots if name not in wanted]:
-            del self.slots[name]
-            self.outdated = True
+        for name, slot in list(self.slots.items()):
+            if name not in wanted and not (slot.found and released(name.partition("/")[0])):
+                del self.slots[name]
+                self.outdated = True
         for point in wanted.values():
             slot = self.slots.get(point.name) or self._slot(point.name)
             declared = OF_FORM.get(point.form)
@@ -113,11 +119,14 @@ class Device:
                 slot.now = None  # of another type
             slot.unit = point.unit or slot.unit
             slot.initial = point.initial
+            slot.found = False
             self.outdated |= slot.claimed != slot.claim
         self.pending = [(slot, value) for slot, value in self.pending if self.slots.get(slot.name) is slot]
 
     def forget(self) -> None:
-        """Forget all values: the machine begins anew."""
+        """Forget all values, and what only records brought: the machine begins anew."""
+        self.outdated |= any(slot.found for slot in self.slots.values())
+        self.slots = {name: slot for name, slot in self.slots.items() if not slot.found}
         for slot in self.slots.values():
             slot.now = slot.told = None
         self.pending.clear()
@@ -125,7 +134,7 @@ class Device:
     def take(self, record: Reading | Feature | Event) -> bool:
         """Take what was reported; return whether that is a change to be told."""
         name, content, unit = _content(record)
-        slot = self.slots.get(name) or self._slot(name)
+        slot = self.slots.get(name) or self._slot(name, found=True)
         slot.datatype = joined(slot.datatype, content)
         slot.unit = unit or slot.unit
         self.outdated |= slot.claimed != slot.claim
@@ -153,10 +162,10 @@ class Device:
         self.pending = list(last.values())
         return left_out
 
-    def _slot(self, name: str) -> Slot:
+    def _slot(self, name: str, *, found: bool = False) -> Slot:
         known = self._aliases.of(self.name, name)
         datatype = DataType(known.datatype)
-        slot = self.slots[name] = Slot(name, known.alias, datatype or None, known.unit)
+        slot = self.slots[name] = Slot(name, known.alias, datatype or None, known.unit, found=found)
         return slot
 
 

@@ -162,7 +162,8 @@ class Lane:
             {
                 machine: [point for point in points if releases(machine, point.of or point.name)]
                 for machine, points in machines.items()
-            }
+            },
+            releases,
         )
         self._hurry()
 

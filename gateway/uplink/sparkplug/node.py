@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from msgspec import Struct
 
@@ -106,8 +107,15 @@ class Node:
 
     # ── what happens ──
 
-    def define(self, machines: Mapping[str, Sequence[Point]]) -> None:
-        """Have these machines with these points; what is not among them is shared no more, and vanishes at the host too."""
+    def define(
+        self, machines: Mapping[str, Sequence[Point]], released: Callable[[str, str], bool] = lambda machine, point: False
+    ) -> None:
+        """Have these machines with these points; what is not among them is shared no more, and vanishes at the host too.
+
+        Args:
+            machines: all points that are announced and released.
+            released: says it of a point that a record brought, although nobody had announced it.
+        """
         for name in [name for name in self.devices if name not in machines]:
             gone = self.devices.pop(name)
             self._gone += [gone] if gone.born else []
@@ -117,7 +125,7 @@ class Node:
             device = self.devices.get(name)
             if device is None:
                 device = self.devices[name] = Device(name, self.aliases)
-            device.define(points)
+            device.define(points, partial(released, name))
         self.past.restart()
         self._own_birth_s = -math.inf  # what the member has changed is told at once
 
@@ -148,7 +156,7 @@ class Node:
                 news |= device.take(record)
         if news and sum(len(device.pending) for device in self.devices.values()) > MOST_PENDING:
             self.skipped += sum(device.thin() for device in self.devices.values())
-        return news or any(device.outdated for device in self.devices.values())
+        return news or any(device.born and device.outdated for device in self.devices.values())
 
     def renew(self) -> None:
         """Send births as soon as possible: what was told before is right only now, as the time has become known."""

@@ -227,6 +227,17 @@ def test_births_out_of_turn_come_at_once_when_the_member_changes_what_is_shared(
     assert {name for _, name in host.values} == {"Properties/Version", "oil_temp"}
 
 
+def test_a_metric_that_only_a_record_brought_stays_while_it_is_released_and_goes_with_its_machine(node, host):
+    node.offer([reading(2, 1, point="brought")])
+    assert sent(node, host, 2) == ["NBIRTH", "DBIRTH"]
+    node.define({"press-1": [TEMP, MODE]}, lambda machine, point: (machine, point) == ("press-1", "brought"))
+    assert sent(node, host, 10) == []
+    node.turned("press-1", "gone", stamp(11))
+    node.turned("press-1", "good", stamp(12))
+    assert sent(node, host, 12) == ["DDEATH", "DBIRTH"]
+    assert {name for device, name in host.values if device} == {"oil_temp", "mode"}
+
+
 def test_the_death_has_one_metric_and_no_time(node):
     topic, payload = node.death(7)
     assert topic == "spBv1.0/muster/NDEATH/hall-1"

@@ -89,6 +89,7 @@ class AnyOrder(RuleBasedStateMachine):
                 self.host.lost(machine)
         if state == "gone":
             self.true = {key: value for key, value in self.true.items() if key[0] != machine}
+            self.names = {key for key in self.names if key[0] != machine or key in forms(self.definitions)}
 
     @rule(machine=MACHINES, point=POINTS, value=VALUES, unit=UNITS, quality=st.sampled_from(Quality))
     def report(self, machine: str, point: str, value: Any, unit: str, quality: Quality) -> None:
