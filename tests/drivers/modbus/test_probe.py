@@ -150,6 +150,19 @@ async def test_settings_that_the_port_cannot_do_leave_it_usable():
         assert (await probe.ask(7, HOLDING)).alive
 
 
+async def test_all_settings_reach_the_port(monkeypatch):
+    """A pty has neither parity nor 7 data bits, so what a port would be told is looked at."""
+    told = {}
+    async with probing(Bus()) as probe:
+        monkeypatch.setattr(probe.wire._port, "apply_settings", told.update)
+        assert probe.set(Settings(2400, "O", 1, 7, "ascii"))
+        assert told == {"baudrate": 2400, "parity": "O", "stopbits": 1, "bytesize": 7}
+        assert probe.framing is ASCII
+        assert probe.set(Settings(19200, "N", 2))
+        assert told == {"baudrate": 19200, "parity": "N", "stopbits": 2, "bytesize": 8}
+        assert probe.framing is RTU
+
+
 async def test_the_port_is_released_and_its_loss_is_told():
     bus = Bus()
     async with bus.on_pty():
