@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from drivers.modbus.ascii import AsciiSplitter
 from drivers.modbus.frames import Frame, Splitter
+from drivers.modbus.framing import ASCII, RTU, fits
 from drivers.modbus.listen import frames_in
 from drivers.modbus.request import Request
 from drivers.modbus.tcp import TcpExchange
@@ -91,6 +92,13 @@ class TcpAnswers:
 def check_overheard(data: bytes) -> None:
     """What is taken for a frame of somebody else has the unit of a slave."""
     assert all(heard.unit <= 247 for heard in frames_in(data))
+
+
+def check_found(raw: bytes, asked: bytes) -> None:
+    """What a scan takes for the answer to a question has its form, whatever it was found among."""
+    for framing in (RTU, ASCII):
+        answer, _ = framing.answer(raw, 7, asked)
+        assert answer is None or fits(answer, asked)
 
 
 def check_watch(framing: Framing, pieces: Sequence[tuple[str, bytes]]) -> None:

@@ -147,7 +147,20 @@ def tcp_frames(r: random.Random) -> Fuzzer:
 
 def overheard(r: random.Random) -> Fuzzer:
     while True:
-        check_frames.check_overheard(mutated(r, _frame(r) + framed(1, bytes([3, 0, 1, 0, 2]))))
+        frames = (_frame(r), framed(1, bytes([3, 0, 1, 0, 2])))
+        check_frames.check_overheard(mutated(r, b"".join(map(in_characters, frames) if r.random() < 0.3 else frames)))
+        yield
+
+
+def answers_found(r: random.Random) -> Fuzzer:
+    """What a scan finds among the bytes that follow its question."""
+    while True:
+        asked = r.choice(ASKED)
+        identity = b"\x2b" + r.choice(IDENTITIES)
+        pdu, answer = (
+            (b"\x2b\x0e\x01\x00", framed(7, identity)) if r.random() < 0.2 else (asked.pdu, framed(7, registers(asked.pdu)))
+        )
+        check_frames.check_found(mutated(r, in_characters(answer) if r.random() < 0.5 else answer), pdu)
         yield
 
 
@@ -291,6 +304,7 @@ TARGETS: dict[str, Callable[[random.Random], Fuzzer]] = {
     "read plan": plans,
     "TCP answers, exchange": tcp_frames,
     "frames overheard": overheard,
+    "answers a scan finds": answers_found,
     "frames shown": shown,
     "RTU frames": rtu_frames,
     "ASCII frames": ascii_frames,
