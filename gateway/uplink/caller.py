@@ -143,6 +143,7 @@ class Caller:
         self._roster = Roster(spec.broker, clock.monotonic)
         self._verdicts: list[tuple[BrokerUrl, Manner]] = []
         self._short = 0
+        self._faults: set[str] = set()
         self._session: Connected | None = None
 
     def retry(self) -> None:
@@ -279,7 +280,11 @@ class Caller:
         try:
             self._on_message(topic, payload, retain)
         except Exception as exc:
-            self._report.fault(exc)
+            kind = type(exc).__name__
+            if kind not in self._faults:  # once, or a stranger could fill the log
+                self._faults.add(kind)
+                self._report.fault(exc)
+            self._report.ignored(topic, f"it could not be handled ({kind})")
 
 
 def client_id(site: str, gateway: str, recipient: str, lane: str = "") -> str:

@@ -111,14 +111,15 @@ async def test_messages_are_handed_on_and_what_the_lane_raises_costs_no_session(
             await until(lambda: lane.sessions)
             handed = broker.session.on_message
             handed("a", b"\xff", True)
+            handed("a", b"\xff", True)
             handed("a", b"good", False)
             for _ in range(1000):
                 handed("b", None, False)
             await asyncio.sleep(0)
             assert not broker.session.ended.done()
-    assert seen == [("a", b"\xff", True), ("a", b"good", False)]
-    assert lane.report.status()["ignored_messages"] == 1000
-    assert [line["event"] for line in logs].count("message_ignored") == 1
+    assert seen == [("a", b"\xff", True), ("a", b"\xff", True), ("a", b"good", False)]
+    assert lane.report.status()["ignored_messages"] == 1002
+    assert [line["event"] for line in logs].count("message_ignored") == 2, "once for each reason"
     assert [line["event"] for line in logs].count("uplink_fault") == 1
 
 
