@@ -147,10 +147,10 @@ class Timeline:
             or now.seen.mono_ns - kept.seen.mono_ns >= KEEP_EVERY_NS
         )
 
-    async def run(self, beat: Callable[[], None]) -> None:
+    async def run(self, beat: Callable[[float], None]) -> None:
         """Look at the clock every 10 s and store what was learned, until cancelled."""
         while True:
-            beat()
+            beat(2 * LOOK_EVERY_S)  # within so many seconds it beats again
             if self.look():
                 await self._keep()
             await self._clock.sleep_until(self._clock.monotonic() + LOOK_EVERY_S)

@@ -180,7 +180,7 @@ async def test_it_writes_when_something_is_learned_and_else_once_an_hour() -> No
     clock, store = boot(1, TRUE_NS, TimeQuality.SYNCED), Memory()
     timeline = Timeline(clock, store)
     beats = []
-    task = asyncio.create_task(timeline.run(lambda: beats.append(1)))
+    task = asyncio.create_task(timeline.run(beats.append))
     await until(lambda: store.writes == 1)
     for _ in range(359):
         turn = len(beats)
