@@ -45,9 +45,19 @@ def lines(results: Results) -> list[str]:
     """Return the section of the page."""
     head = ["what", "seconds", "records", "lost", "repeated under their key", "doubled", "out of order", "polls missed"]
     counts = ("records", "lost", "repeats", "doubled", "disorder", "missed")
-    return table(
-        head, [[one.what, f"{one.seconds:.0f}", *(f"{getattr(one, name):,}" for name in counts)] for one in _outages(results)]
-    )
+    outages = [[one.what, f"{one.seconds:.0f}", *(f"{getattr(one, name):,}" for name in counts)] for one in _outages(results)]
+    live = [
+        [*(f"{count:,}" for count in one[:3]), f"{one.per_s:,}", f"{one.live:,}", *(f"{late:.2f}" for late in one[5:8])]
+        for one in _backlogs(results)
+    ]
+    return [
+        *table(head, outages),
+        "",
+        "### A backlog beside live values",
+        f"Promise: {DRAIN_PER_S:,} records a second, and 99 of 100 live values (Sparkplug) at the subscriber within {LIVE_P99_S:g} s.",
+        "",
+        *table(["backlog", "lost", "out of order", "records/s", "live values", "p50 s", "p99 s", "latest s"], live),
+    ]
 
 
 def _backlogs(results: Results) -> list[backlogs.Result]:

@@ -43,6 +43,15 @@ def test_the_judge_sees_a_loss_a_double_and_disorder():
     assert judged("", 0, inbox((2, 2), (1, 1)), 0).disorder == 1
 
 
+def test_the_page_tells_what_was_broken_in_a_backlog_too():
+    from tests.campaign.delivery.backlog import Result
+
+    slow = Result(1000, 1, 0, 4000, 60, 0.1, 3.0, 3.0, 0)
+    results = {"outages": {}, "backlogs": {"a": [*slow]}}
+    assert campaign.broken(results) == ["a backlog of 1,000: 1 lost, 0 out of order, 4,000/s, live p99 3.00 s"]
+    assert "| 1,000 | 1 | 0 | 4,000 | 60 | 0.10 | 3.00 | 3.00 |" in "\n".join(campaign.lines(results))
+
+
 def test_the_page_tells_what_was_broken():
     results = {"backlogs": {}, "outages": {"a": [*judged("x", 1.0, inbox((2, 2)), 0)]}}
     assert campaign.broken(results) == ["x: 1 lost, 0 doubled, 0 out of order, 0 polls missed"]
