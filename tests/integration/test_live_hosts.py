@@ -8,7 +8,8 @@ import pytest
 
 from gateway.uplink.sparkplug import command
 from gateway.uplink.sparkplug.datatype import DataType
-from gateway.uplink.sparkplug.payload import Metric, Payload, encode
+from gateway.uplink.sparkplug.encode import encode
+from gateway.uplink.sparkplug.payload import Metric, Payload
 from tests.integration.live import GROUP, NODE, Shop, broker, check, order, say, state, values
 from tests.sparkplug.observer import Observer
 from tests.sparkplug.trace import Connect

@@ -7,7 +7,7 @@ from collections import deque
 
 from gateway.uplink.errors import FormatError
 
-from .payload import decode
+from .decode import decode
 
 REBIRTH = "Node Control/Rebirth"
 HOUR_S = 3600.0

@@ -21,13 +21,13 @@ from gateway.uplink.pace import Budget
 from gateway.uplink.session import Will
 from gateway.uplink.waits import BEAT_S, Waits
 
-from .alias import Aliases, Names
 from .command import wants
 from .device import Point
 from .host import PrimaryHost, Turn
+from .kept import Kept
 from .news import News
 from .node import Node
-from .past import Gap, Mark, Past
+from .past import Gap, Past
 
 COLLECT_S = 0.1
 """What is reported within this time goes into one message."""
@@ -92,27 +92,22 @@ class Lane:
         self._brokers = len(spec.broker)
         self._keepalive_s = float(spec.keepalive)
         self._clock = clock
-        self._state = state
-        self._files = {what: f"sparkplug.{name}.{what}" for what in ("aliases", "bdseq", "left")}
+        self._news = News(f"{name}:live", clock)
+        self._kept = Kept(state, name, self._news.not_kept)
         self._releases: Callable[[str, str], bool] = lambda machine, point: False
         self._recall = recall
-        aliases = Aliases(state.get(self._files["aliases"], Names, Names()))
-        left = state.get(self._files["left"], dict[str, Mark], {})
-        past = Past(clock.stamp(), left, repair=repair)
-        self._node = Node(site, gateway, aliases, past, bare=self._spec.datatype_in_data == "never", repair=repair)
+        past = Past(clock.stamp(), self._kept.left, repair=repair)
+        self._node = Node(site, gateway, self._kept.aliases, past, bare=self._spec.datatype_in_data == "never", repair=repair)
         self._node.own.define(
             [Point("Properties/Version", form="text"), Point("Properties/Clock", form="text"), Point("Machines/Good", form="whole")]
         )
         self._host = PrimaryHost(self._spec.primary_host) if self._spec.primary_host else None
-        self._bdseq = state.get(self._files["bdseq"], int, -1)
-        self._registered = True
         self._commands = f"spBv1.0/{site}/NCMD/{gateway}", f"spBv1.0/{site}/DCMD/{gateway}/"
         self._wake = asyncio.Event()
         self._collect_until_s = math.inf
         self._leaving = self._unsure = False
         self._misses = 0
         self._lookup: asyncio.Task[None] | None = None
-        self._news = News(f"{name}:live", clock)
         self._budget = budget or Budget(clock, None)
         self._resting = False
         self._after = after
@@ -208,25 +203,15 @@ class Lane:
 
     def _will(self) -> Will:
         """Return the NDEATH for the next CONNECT; a number is used up only by a CONNECT that was sent."""
-        if self._registered:
-            self._bdseq = (self._bdseq + 1) % 256
-            self._registered = False
-        topic, payload = self._node.death(self._bdseq)
-        return Will(topic, payload, qos=1, registered=self._register)
-
-    def _register(self) -> None:
-        self._registered = True
-        try:
-            self._state.put(self._files["bdseq"], self._bdseq)
-        except OSError as error:
-            self._news.not_kept(error)
+        topic, payload = self._node.death(self._kept.next_bdseq())
+        return Will(topic, payload, qos=1, registered=self._kept.use_bdseq)
 
     async def _use(self, session: Connected) -> None:
         self._leaving = False
         if self._host is not None:
             self._host.connected(str(session.broker))
         self._node.host_online = self._host is None
-        self._node.begin(self._bdseq, min(session.max_payload or LARGEST_PAYLOAD, LARGEST_PAYLOAD))
+        self._node.begin(self._kept.bdseq, min(session.max_payload or LARGEST_PAYLOAD, LARGEST_PAYLOAD))
         lost_s = 1.5 * self._keepalive_s  # so much may have been written to a line that was dead already
         try:
             await self._subscribe(session)
@@ -238,7 +223,8 @@ class Lane:
             now = self._clock.stamp()
             lost_ns = round(lost_s * 1e9)
             self._node.end(replace(now, wall_ns=now.wall_ns - lost_ns, mono_ns=now.mono_ns - lost_ns))
-            await self._keep("left", self._node.past.left if self._spec.history else {})
+            if self._spec.history:
+                await self._kept.write_left(self._node.past.left)
 
     async def _subscribe(self, session: Connected) -> None:
         node, device = self._commands
@@ -268,14 +254,14 @@ class Lane:
                 self._collect_until_s = math.inf
                 await self._send(session)
                 self._look_up()
+                if self._spec.history and not self._node.past.owed:
+                    await self._kept.write_left(self._node.past.left)
             due_s = min(due_s, self._collect_until_s, self._node.due_s(now))
             await self._waits.rest(max(0.0, due_s - self._clock.monotonic()), ended=session.ended, wake=self._wake)
 
     async def _send(self, session: Connected) -> None:
         while not (self._waits.stopping.is_set() or self._leaving):
-            if self._node.aliases.changed:
-                self._node.aliases.changed = False
-                await self._keep("aliases", self._node.aliases.names)
+            await self._kept.write_aliases()
             message = self._node.next(self._clock.stamp())
             if message is None:
                 return
@@ -293,12 +279,6 @@ class Lane:
         if self._unsure and now.quality is not TimeQuality.UNCERTAIN and self._node.born:
             self._node.renew()
         self._unsure = now.quality is TimeQuality.UNCERTAIN
-
-    async def _keep(self, what: str, value: Any) -> None:
-        try:
-            await self._state.aput(self._files[what], value)
-        except OSError as error:
-            self._news.not_kept(error)
 
     # ── what arrives ──
 

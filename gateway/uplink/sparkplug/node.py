@@ -18,8 +18,9 @@ from . import birth
 from .alias import Aliases
 from .command import Rebirths
 from .device import BAD, Device, Point, Update, Value
+from .encode import encode
 from .past import Past
-from .payload import Payload, encode
+from .payload import Payload
 
 MOST_VALUES = 500
 """Values in one message."""

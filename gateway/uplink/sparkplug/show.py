@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .datatype import DataType
-from .payload import Metric, Opaque, decode
+from .decode import decode
+from .payload import Metric, Opaque
 
 
 def plain(data: bytes) -> dict[str, Any]:

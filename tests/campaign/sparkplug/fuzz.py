@@ -12,8 +12,10 @@ from gateway.model import Stamp
 from gateway.uplink.errors import FormatError
 from gateway.uplink.sparkplug.command import REBIRTH, wants
 from gateway.uplink.sparkplug.datatype import DataType
+from gateway.uplink.sparkplug.decode import decode
+from gateway.uplink.sparkplug.encode import encode
 from gateway.uplink.sparkplug.host import PrimaryHost, Turn
-from gateway.uplink.sparkplug.payload import Metric, Payload, Property, decode, encode
+from gateway.uplink.sparkplug.payload import Metric, Payload, Property
 from gateway.uplink.sparkplug.show import plain
 
 NOW = Stamp(1_700_000_000_000_000_000, 1, "0" * 32)

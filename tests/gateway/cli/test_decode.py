@@ -15,7 +15,7 @@ from gateway.model import Log, Reading, Sequenced, Stamp
 from gateway.uplink.batch import encode
 from gateway.uplink.encoding import Encoding
 from gateway.uplink.errors import FormatError
-from gateway.uplink.sparkplug import payload as sparkplug
+from gateway.uplink.sparkplug import encode as sparkplug
 from gateway.uplink.sparkplug.datatype import DataType
 from gateway.uplink.sparkplug.payload import Metric, Payload, Property
 from tests.formats.corpus import GOLDEN

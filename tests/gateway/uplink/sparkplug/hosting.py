@@ -6,8 +6,9 @@ from typing import Any
 
 from gateway.model import Stamp, TimeQuality
 from gateway.uplink.sparkplug.datatype import DataType
+from gateway.uplink.sparkplug.decode import decode
 from gateway.uplink.sparkplug.node import Node, Outgoing
-from gateway.uplink.sparkplug.payload import Metric, Payload, decode
+from gateway.uplink.sparkplug.payload import Metric, Payload
 
 START_NS = 1_700_000_000_000_000_000
 

@@ -9,7 +9,8 @@ import pytest
 from gateway.uplink.errors import FormatError
 from gateway.uplink.sparkplug.command import REBIRTH, Rebirths, wants
 from gateway.uplink.sparkplug.datatype import DataType
-from gateway.uplink.sparkplug.payload import Metric, Payload, encode
+from gateway.uplink.sparkplug.encode import encode
+from gateway.uplink.sparkplug.payload import Metric, Payload
 
 
 def command(*metrics: Metric) -> bytes:

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.uplink.sparkplug.datatype import OF_FORM, DataType, fitted, joined, of_value
-from gateway.uplink.sparkplug.payload import Metric, Payload, decode, encode
+from gateway.uplink.sparkplug.decode import decode
+from gateway.uplink.sparkplug.encode import encode
+from gateway.uplink.sparkplug.payload import Metric, Payload
 
 VALUES = (
     st.none()

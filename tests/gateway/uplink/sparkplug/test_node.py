@@ -11,10 +11,11 @@ from gateway.model import Event, Feature, Quality, Reading, Reason, Severity, Ti
 from gateway.uplink.sparkplug import node as room
 from gateway.uplink.sparkplug.alias import Aliases
 from gateway.uplink.sparkplug.datatype import DataType
+from gateway.uplink.sparkplug.decode import decode
 from gateway.uplink.sparkplug.device import Point
 from gateway.uplink.sparkplug.node import Node
 from gateway.uplink.sparkplug.past import Past
-from gateway.uplink.sparkplug.payload import Payload, decode
+from gateway.uplink.sparkplug.payload import Payload
 
 from .hosting import Host, drain, stamp
 

@@ -10,9 +10,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.uplink.errors import FormatError
-from gateway.uplink.sparkplug import payload as room
+from gateway.uplink.sparkplug import decode as room
 from gateway.uplink.sparkplug.datatype import DataType
-from gateway.uplink.sparkplug.payload import Metric, Opaque, Payload, Property, decode, encode
+from gateway.uplink.sparkplug.decode import decode
+from gateway.uplink.sparkplug.encode import encode
+from gateway.uplink.sparkplug.payload import Metric, Opaque, Payload, Property
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SINT = {DataType.INT8: 8, DataType.INT16: 16, DataType.INT32: 32, DataType.INT64: 64}

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gateway.uplink.errors import FormatError
 from gateway.uplink.sparkplug.datatype import DataType
-from gateway.uplink.sparkplug.payload import Metric, Payload, Property, encode
+from gateway.uplink.sparkplug.encode import encode
+from gateway.uplink.sparkplug.payload import Metric, Payload, Property
 from gateway.uplink.sparkplug.show import plain
 
 
