@@ -54,7 +54,7 @@ def lines(results: Results) -> list[str]:
         *table(head, outages),
         "",
         "### A backlog beside live values",
-        f"Promise: {DRAIN_PER_S:,} records a second, and 99 of 100 live values (Sparkplug) with the subscriber in {LIVE_P99_S:g} s.",
+        f"Promise: {DRAIN_PER_S:,} records a second, and 99 of 100 live values (Sparkplug) seen within {LIVE_P99_S:g} s.",
         "",
         *table(["backlog", "lost", "out of order", "records/s", "live values", "p50 s", "p99 s", "latest s"], live),
     ]
