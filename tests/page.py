@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import re
+import resource
 import subprocess
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -44,6 +46,29 @@ def commit_of_tree() -> str:
 def computer() -> str:
     """Return what a run was made on."""
     return f"{_processor()}, {os.cpu_count()} cores, CPython {platform.python_version()}, Linux {platform.machine()}"
+
+
+class Company:
+    """What other programs have of the computer from now on; a figure of a rate means little where that is much."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic(), _busy_s(), _own_s()
+
+    def cores(self) -> float:
+        """Return how many processors they have kept busy on average; what a hypervisor gave to others counts, too."""
+        began, busy_s, own_s = self._began
+        return max(0.0, (_busy_s() - busy_s - (_own_s() - own_s)) / max(1e-3, time.monotonic() - began))
+
+
+def _busy_s() -> float:
+    """Time of all processors that was neither idle nor waiting for a disk (proc_stat(5): fields 4 and 5), in seconds."""
+    ticks = [int(field) for field in Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def _own_s() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _processor() -> str:

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from tests.bench import Row
-from tests.page import commit_of_tree, computer, renewed
+from tests.page import Company, commit_of_tree, computer, renewed
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -48,8 +48,11 @@ def main() -> int:
         parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; known: {', '.join(known)}")
     end = time.monotonic() + args.limit_s
     wanted = args.names or set(known) - OPTIONAL
-    results = {name: measure(name, end) for name in known if name in wanted}
-    new = {title(name): section(name, rows) for name, rows in results.items()}
+    results, new = {}, {}
+    for name in (name for name in known if name in wanted):
+        company = Company()
+        results[name] = measure(name, end)
+        new[title(name)] = section(name, results[name], company.cores())
     before = args.write.read_text(encoding="utf-8") if args.write and args.write.exists() else ""
     text = renewed(before, HEAD, new, map(title, known))
     print(text)
@@ -77,9 +80,10 @@ def measure(name: str, end: float) -> list[Row] | str:
     return [Row(*row) for row in json.loads(lines[-1].removeprefix(_MARK))]
 
 
-def section(name: str, rows: list[Row] | str) -> str:
-    """Return the section of a benchmark as Markdown."""
-    lines = [f"## {title(name)}", _summary(name), "", f"Measured at commit {commit_of_tree()}; {computer()}.", ""]
+def section(name: str, rows: list[Row] | str, others: float) -> str:
+    """Return the section of a benchmark as Markdown; `others` are the processors that other programs kept busy meanwhile."""
+    how = f"Measured at commit {commit_of_tree()}; {computer()}. Other programs kept {others:.1f} of them busy meanwhile."
+    lines = [f"## {title(name)}", _summary(name), "", how, ""]
     if isinstance(rows, str):
         return "\n".join([*lines, f"**{rows}**"])
     lines += ["| what | ratio | budget | | figures |", "|---|--:|--:|---|---|"]

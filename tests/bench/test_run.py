@@ -16,12 +16,13 @@ def test_a_verdict_needs_a_budget():
 
 
 def test_a_section_shows_every_row_or_the_failure_in_words():
-    text = run.section("kernels", ROWS)
+    text = run.section("kernels", ROWS, 0.26)
     assert "| ours / theirs | 0.25 | 0.5 | ok | 1 / 4 µs |" in text
     assert "| told | 3 |  |  | 3 s |" in text
     assert "| late | 0.6 | 0.5 | OVER |  |" in text
     assert "## Kernels\nTime of the kernels" in text
-    assert "**failed with exit code 1**" in run.section("gateway", "failed with exit code 1")
+    assert "Other programs kept 0.3 of them busy meanwhile." in text
+    assert "**failed with exit code 1**" in run.section("gateway", "failed with exit code 1", 0.0)
 
 
 @pytest.mark.parametrize(("rows", "code"), [(ROWS[:2], 0), (ROWS, 1), ("did not end", 1)], ids=["good", "over budget", "failed"])
