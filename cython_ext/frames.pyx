@@ -3,8 +3,8 @@
 
 A frame is a head of 24 bytes, little-endian, and the payload, filled up with zeros to a multiple of 8 bytes: u32 CRC, u32
 length of the payload, u64 seq, i64 stamp. The CRC-32C covers everything behind it and continues from a `seed`, which stands for
-the place the frame belongs to, so that a frame of another place is not taken for one of this. After the last frame come 24
-zeros where there is room.
+the place the frame belongs to, so that a frame of another place is not taken for one of this. Behind frames that were written
+together come 24 zeros where there is room; those that follow begin there, or on the next page of 4096 bytes.
 `cython_ext.reference` says the same in plain Python and is the test oracle.
 """
 
@@ -20,6 +20,7 @@ HEAD = 24
 cdef enum:
     SIZE = 24
     ALIGN = 8
+    PAGE = 4096
     FEW_BITS = 2  # so many ones in a run of zeros are damage, not a frame: the shortest frame has more
 
 cdef extern from *:
@@ -197,7 +198,10 @@ cdef Py_ssize_t damaged(const uint8_t *data, Py_ssize_t at, Py_ssize_t end, uint
     """How many frames stood behind the last good one, judged by their heads; a head beyond recognition counts as one."""
     cdef Py_ssize_t count = 0
     if empty(data, at, end):
-        return 0
+        at = (at + PAGE - 1) & ~<Py_ssize_t>(PAGE - 1)
+        # what lies there may be of the file's former life, but then its seq is another one
+        if empty(data, at, end) or bits_set(long_word(data + at + 8) ^ (last + 1)) > 1:
+            return 0
     while end - at >= SIZE and long_word(data + at + 8) == last + count + 1 and <Py_ssize_t>word(data + at + 4) <= end - at - SIZE:
         count += 1
         at += padded(word(data + at + 4))

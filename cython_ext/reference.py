@@ -57,9 +57,10 @@ def scan(data: bytes, start: int, seed: int, after: int, below: int) -> tuple[li
 
 
 def _damaged(data: bytes, at: int, last: int) -> int:
-    head = data[at : at + HEAD]
-    if len(head) < HEAD or int.from_bytes(head, "little").bit_count() <= 2:
-        return 0
+    if _empty(data, at):
+        at = -(-at // 4096) * 4096
+        if _empty(data, at) or (int.from_bytes(data[at + 8 : at + 16], "little") ^ (last + 1)).bit_count() > 1:
+            return 0
     count = 0
     while at + HEAD <= len(data):
         length, seq = struct.unpack_from("<IQ", data, at + 4)
@@ -68,6 +69,11 @@ def _damaged(data: bytes, at: int, last: int) -> int:
         count += 1
         at += _padded(length)
     return max(count, 1)
+
+
+def _empty(data: bytes, at: int) -> bool:
+    head = data[at : at + HEAD]
+    return len(head) < HEAD or int.from_bytes(head, "little").bit_count() <= 2
 
 
 def _padded(length: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +19,9 @@ from gateway.database import sync_folder
 
 PAGE = 4096
 JOURNAL = 3 * PAGE
-"""About what a file system writes to make a change of a folder durable."""
+"""About what a file system writes to make a change of a folder durable, and every few seconds for the times of its files."""
+
+_JOURNAL_EVERY_S = 5.0
 
 _PROBES = 8
 _WORDS = {
@@ -63,7 +66,7 @@ class Disk(Protocol):
     """One folder of files."""
 
     written: int
-    """Bytes handed to the device so far, in whole pages."""
+    """About how many bytes have been written to the device so far: whole pages, and the journal."""
 
     def hold(self) -> None:
         """Keep the folder for this process alone, as soon as there is one; an `OSError` when another process has it."""
@@ -104,6 +107,7 @@ class FolderDisk:
         self.folder = folder
         self.written = 0
         self._held = -1
+        self._journal_due_s = 0.0
 
     def hold(self) -> None:
         """Lock the folder itself, which needs nothing to be written."""
@@ -169,6 +173,13 @@ class FolderDisk:
         sync_folder(self.folder)
         self.written += JOURNAL
 
+    def touched(self) -> None:
+        """Count what the journal writes for the time of a file that was written."""
+        now_s = time.monotonic()
+        if now_s >= self._journal_due_s:
+            self.written += JOURNAL
+            self._journal_due_s = now_s + _JOURNAL_EVERY_S
+
     def alive(self) -> bool:
         """Read a few files past the cache of the kernel, which still has what a disk had that is gone."""
         try:
@@ -221,6 +232,7 @@ class OpenFile:
     def sync(self) -> None:
         """Call fdatasync."""
         os.fdatasync(self.descriptor)
+        self._disk.touched()
 
     def close(self) -> None:
         """Close it."""

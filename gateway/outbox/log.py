@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from gateway import log as logs
 
-from .disk import Disk
+from .disk import PAGE, Disk
 from .pool import Pool
 from .segment import END, START, Head, Segment, framed_size, name_of
 from .spans import Gap, Run, damage, spans, told_lost
@@ -25,6 +25,7 @@ from .spans import Gap, Run, damage, spans, told_lost
 log = logs.get("outbox")
 
 _SHORTEST = framed_size(b"x")
+_ROOMY, _FEW = 16 * PAGE, 2
 
 Row = tuple[int, bytes | Gap | None, str]
 """Seq up to which it goes; the payload, None when it is damaged, or the gap that ends there; epoch, empty for the present one."""
@@ -178,7 +179,9 @@ class Log:
                 if stop > at:
                     count = stop - at
                     seqs = array("Q", range(self.last + 1, self.last + 1 + count))
-                    active.add(self._disk, list(records[at:stop]), seqs, array("q", [stamp]) * count)
+                    # while little waits, space is worth less than the pages of a card
+                    roomy = active.size >= _ROOMY and len(self.segments) <= _FEW
+                    active.add(self._disk, list(records[at:stop]), seqs, array("q", [stamp]) * count, roomy=roomy)
                     self.last = self._stored = active.last
                     at = stop
                 if at < len(records):

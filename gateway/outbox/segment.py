@@ -219,14 +219,20 @@ class Segment:
         self.open(disk).write(0, head.pack() + (b"" if self.seqs else END))
         self.headless = False
 
-    def add(self, disk: Disk, records: list[bytes], seqs: array[int], stamps: array[int]) -> None:
-        """Store frames durably behind the last one.
+    def add(self, disk: Disk, records: list[bytes], seqs: array[int], stamps: array[int], *, roomy: bool = False) -> None:
+        """Store frames durably behind the last one; if `roomy`, on a new page where they would else touch one more.
 
         Raises:
             OSError: it is not known what of them is stored; they do not count, and the file must not be written again.
         """
         framed = frame(records, seqs, stamps, self.seed)
-        at, end = self.end, self.end + len(framed)
+        at = self.end
+        if roomy:
+            whole = len(framed) + len(END)
+            next_page = -(-at // PAGE) * PAGE
+            if -(-(at + whole) // PAGE) - at // PAGE > -(-whole // PAGE) and next_page + whole <= self.size:
+                at = next_page
+        end = at + len(framed)
         file = self.open(disk)
         file.write(at, framed + END if end + len(END) <= self.size else framed)
         file.sync()

@@ -100,6 +100,19 @@ def test_how_many_frames_are_damaged_at_the_end_is_read_from_their_heads():
     assert scanned(disk)[1::3] == ([1], 3)
 
 
+def test_frames_may_begin_on_the_next_page_and_a_damaged_one_there_is_noticed():
+    stale = framed([b"of a former life"] * 200, first=1000, seed=SEED + 1)
+    disk = (framed([b"a" * 8] * 2) + bytes(24) + stale)[:4096]
+    assert scanned(disk + stale)[1::3] == ([1, 2], 0), "there is nothing of ours"
+    disk += framed([b"b" * 8], first=3) + bytes(24)
+    assert scanned(disk)[1::3] == ([1, 2, 3], 0)
+    for bit in range(8 * 32):
+        torn = bytearray(disk)
+        torn[4096 + bit // 8] ^= 1 << bit % 8
+        assert scanned(torn)[1::3] == ([1, 2], 1)
+        assert scanned(torn) == reference.scan(torn, 0, SEED, 0, 2**63)
+
+
 def test_a_damaged_payload_is_none_and_the_others_are_there():
     disk = framed([b"one", b"two", b"three"])
     offsets, seqs, *_ = frames.scan(disk, 0, SEED, 0, 9)

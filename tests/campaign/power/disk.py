@@ -19,16 +19,20 @@ SIZE_BYTES = 200 << 20
 class LoopDisk:
     """An ext4 in a file, mounted through a loop device; needs root.
 
+    Args:
+        folder: where the file and the place it is mounted at are made.
+        block_bytes: size of its blocks; the default of a file system that small is 1024, of a card 4096.
+
     Attributes:
         folder: where it is mounted.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, block_bytes: int = 1024) -> None:
         self._image, self.folder = folder / "disk.img", folder / "disk"
         self.folder.mkdir()
         with self._image.open("wb") as image:
             image.truncate(SIZE_BYTES)
-        _call("mkfs.ext4", "-qF", str(self._image))
+        _call("mkfs.ext4", "-qF", "-b", str(block_bytes), str(self._image))
         self.mount()
 
     def mount(self) -> None:
@@ -64,9 +68,9 @@ def possible() -> str:
 
 
 @contextmanager
-def loop_disk(folder: Path) -> Iterator[LoopDisk]:
+def loop_disk(folder: Path, block_bytes: int = 1024) -> Iterator[LoopDisk]:
     """Hand out a fresh disk; unmounted in the end."""
-    disk = LoopDisk(folder)
+    disk = LoopDisk(folder, block_bytes)
     try:
         yield disk
     finally:
