@@ -55,6 +55,9 @@ class Outbox(Protocol):
     Guarantees: a record is on stable storage when `append` returns; within a log records are claimed in the order in which
     they were appended; a record is removed only by `acknowledge` or, when the store is full, by eviction, which is counted
     and told by a `Tombstone`. Not guaranteed: that a record is claimed only once.
+
+    While the disk fails, and only then (`status().trouble`), `append` returns when its records are in memory, bounded; they are
+    claimed from there, and stored when the disk is well.
     """
 
     async def append(self, batch: Sequence[Record], *, urgent: bool = False) -> None:

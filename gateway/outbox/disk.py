@@ -31,6 +31,7 @@ _WORDS = {
     errno.EIO: "the disk fails; back up what is on it and replace it",
     errno.EACCES: "permission denied; check that its folder can be written by the gateway's user",
     errno.EPERM: "not permitted; check that its folder can be written by the gateway's user",
+    errno.ENOTDIR: "something that is no folder is in its way",
     errno.EBUSY: "another process has it open; is a second gateway running on this data folder?",
     errno.EMFILE: "too many open files",
     errno.ENFILE: "too many open files",
@@ -151,12 +152,10 @@ class FolderDisk:
 
     def create(self, name: str) -> OpenFile:
         """Make an empty file, and the folder with all above it when missing."""
-        if not self.folder.is_dir():
-            missing = [self.folder, *self.folder.parents]
-            missing = missing[: next(i for i, folder in enumerate(missing) if folder.is_dir())]
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for made in missing:
-                sync_folder(made.parent)
+        missing = [folder for folder in (self.folder, *self.folder.parents) if not folder.is_dir()]
+        for folder in reversed(missing):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            sync_folder(folder.parent)
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         return OpenFile(self, os.open(self.folder / name, flags, 0o600))
 

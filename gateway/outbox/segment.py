@@ -186,6 +186,14 @@ class Segment:
             self.last = self.seqs[-1] if self.seqs else self.first - 1
         self.loaded = True
 
+    def follows_a_loss(self, disk: Disk) -> bool:
+        """Say whether its head tells of records that were lost before it; not known counts as yes."""
+        try:
+            head = Head.unpack(self.open(disk).read(0, START))
+        except OSError:
+            return True
+        return head is None or head.missing > 0
+
     def _read_all(self, file: File) -> bytes:
         try:
             return file.read(0, self.size)

@@ -17,10 +17,11 @@ from gateway.model import Log as Class
 from gateway.model import Sequenced, TimeQuality, Tombstone
 from gateway.ports import Claim, OutboxError, OutboxStatus
 
+from .chain import Row
 from .codec import Stored, decode
 from .cursor import Cursor, Marks
 from .disk import Disk, words
-from .log import Full, Log, Row
+from .log import Full, Log
 from .pool import Pool
 from .rate import Rate
 from .room import Room

@@ -36,7 +36,7 @@ def test_every_bit_of_the_head_and_of_the_first_record_is_tried(specimen):
 
 
 def test_the_sweep_would_see_a_loss_that_is_not_told(specimen, monkeypatch):
-    monkeypatch.setattr("gateway.outbox.log.spans", lambda *place: (span for span in spans(*place) if isinstance(span, Run)))
+    monkeypatch.setattr("gateway.outbox.chain.spans", lambda *place: (span for span in spans(*place) if isinstance(span, Run)))
     assert "not told" in specimen.flip(specimen.segment, 8 * specimen.offsets[3])
 
 
