@@ -87,7 +87,7 @@ EVENTS = {
     "budget_short": "the bytes of a day run short, so the logs in `held` wait in the outbox; alarms are sent",
     "budget_recovered": "there are bytes again; nothing is held back",
     "message_ignored": "a message that came in made no sense, so nothing was done with it; told once a topic",
-    "certificate_expires": "our certificate, or the authority's, ends within 30 days; told once a day",
+    "certificate_expires": "our certificate, or the authority's, ends soon; told 30, 14, 7, 3 and 1 days before",
     "uplink_unsteady": "connections break soon after they are made; another client may have our client id",
     "uplink_taken_over": "another client connected under our client id: two gateways have one name, or somebody plays ours",
     "message_uncompressed": "messages go out uncompressed, because the library that would compress them is missing",
