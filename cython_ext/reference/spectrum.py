@@ -1,0 +1,120 @@
+"""Spectra of waveforms in plain Python."""
+
+from __future__ import annotations
+
+import cmath
+import math
+from array import array
+from collections.abc import Sequence
+
+
+def _smallest_factor(n: int) -> int:
+    return next((factor for factor in (2, 3, 5) if n % factor == 0), n)
+
+
+def _is_fast_length(n: int) -> bool:
+    if n < 2 or n % 2:
+        return False
+    while n > 1 and (factor := _smallest_factor(n)) <= 5:
+        n //= factor
+    return n == 1
+
+
+def next_fast_length(n: int) -> int:
+    """Return the smallest even length >= n without a prime factor above 5."""
+    if n < 1:
+        raise ValueError("the length must be 1 or more")
+    return next(length for length in range(n + n % 2, 4 * n + 4, 2) if _is_fast_length(length))
+
+
+def _dft(x: Sequence[complex]) -> list[complex]:
+    """Transform every p-th sample on its own, p the smallest prime factor, and put the parts together."""
+    n = len(x)
+    if n == 1:
+        return [complex(x[0])]
+    p = _smallest_factor(n)
+    parts = [_dft(x[first::p]) for first in range(p)]
+    return [sum(cmath.rect(1, -2 * math.pi * (k * j % n) / n) * parts[j][k % (n // p)] for j in range(p)) for k in range(n)]
+
+
+def _bins(x: Sequence[float]) -> list[complex]:
+    return _dft([complex(v) for v in x])[: len(x) // 2 + 1]
+
+
+class RealFFT:
+    """FFT of `n` real samples; see `cython_ext.spectrum.RealFFT`."""
+
+    def __init__(self, n: int) -> None:
+        if not _is_fast_length(n):
+            raise ValueError(f"{n} samples: the next good length is {next_fast_length(max(n, 1))}")
+        self.n = n
+
+    def forward(self, x: Sequence[float], out: array[float] | None = None) -> array[float]:
+        """Return the n//2 + 1 bins as float32 pairs real, imaginary."""
+        if len(x) != self.n:
+            raise ValueError("the number of samples does not fit")
+        out = array("f", bytes(4 * (self.n + 2))) if out is None else out
+        for k, value in enumerate(_bins(x)):
+            out[2 * k], out[2 * k + 1] = value.real, value.imag
+        return out
+
+
+class Welch:
+    """Power spectral density; see `cython_ext.spectrum.Welch`."""
+
+    def __init__(self, nfft: int, rate_hz: float) -> None:
+        if not _is_fast_length(nfft):
+            raise ValueError(f"{nfft} samples: the next good length is {next_fast_length(max(nfft, 1))}")
+        self.nfft = nfft
+        self.rate_hz = rate_hz
+        self._window = [0.5 - 0.5 * math.cos(2 * math.pi * i / nfft) for i in range(nfft)]
+
+    @property
+    def bin_hz(self) -> float:
+        """Distance of two bins in Hz."""
+        return self.rate_hz / self.nfft
+
+    def psd(self, x: Sequence[float], out: array[float] | None = None) -> array[float]:
+        """Return the one-sided density of the mean of all half-overlapping segments."""
+        if len(x) < self.nfft:
+            raise ValueError("too few samples for a segment")
+        starts = range(0, len(x) - self.nfft + 1, self.nfft // 2)
+        segments = [self._power(x[start : start + self.nfft]) for start in starts]
+        scale = 2 / (self.rate_hz * math.fsum(w * w for w in self._window) * len(segments))
+        out = array("d", bytes(8 * (self.nfft // 2 + 1))) if out is None else out
+        for k, powers in enumerate(zip(*segments, strict=True)):
+            out[k] = math.fsum(powers) * scale
+        out[0] /= 2
+        out[self.nfft // 2] /= 2
+        return out
+
+    def _power(self, segment: Sequence[float]) -> list[float]:
+        mean = math.fsum(segment) / self.nfft
+        return [abs(value) ** 2 for value in _bins([(v - mean) * w for v, w in zip(segment, self._window, strict=True)])]
+
+
+def _weights(bins: int, bin_hz: float, low_hz: float, high_hz: float) -> dict[int, float]:
+    """Bins of a band and their weights: 1 inside, 1/2 where the edge of the band lies within the bin but not on its middle."""
+    last_hz = (bins - 1) * bin_hz
+    if not (bin_hz > 0 and bins > 0 and 0 <= low_hz < high_hz and low_hz <= last_hz):
+        raise ValueError("no such band")
+    low, high = low_hz / bin_hz, min(high_hz, last_hz) / bin_hz
+    first, last = math.floor(low + 0.5), math.floor(high + 0.5)
+    weights = dict.fromkeys(range(first, last + 1), 1.0)
+    for edge, nearest in ((low, first), (high, last)):
+        if abs(edge - nearest) >= 1e-6:
+            weights[nearest] = 0.5
+    return weights
+
+
+def band_rms(psd: Sequence[float], bin_hz: float, low_hz: float, high_hz: float) -> float:
+    """Return the RMS in the band, in the unit of the signal."""
+    weights = _weights(len(psd), bin_hz, low_hz, high_hz)
+    return math.sqrt(math.fsum(weight * psd[k] for k, weight in weights.items()) * bin_hz)
+
+
+def velocity_rms(psd: Sequence[float], bin_hz: float, low_hz: float = 10.0, high_hz: float = 1000.0) -> float:
+    """Return the velocity RMS in mm/s from a density of acceleration in (m/s²)²/Hz."""
+    weights = _weights(len(psd), bin_hz, low_hz, high_hz)
+    velocities = (weight * psd[k] / (2 * math.pi * k * bin_hz) ** 2 for k, weight in weights.items() if k)
+    return math.sqrt(math.fsum(velocities) * bin_hz) * 1000
