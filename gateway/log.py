@@ -58,6 +58,7 @@ EVENTS = {
     "stream_ended": "a recording that is played once has come to its end",
     "driver_fault": "a driver failed in a way it should not; its connection is opened again",
     "record_fault": "what a machine sent could not be made into records",
+    "window_passed_over": "the processor is too slow for the features of a machine; told once, then counted",
     "limit_crossed": "a point went beyond its `limit` (low, high); told once, until it returns",
     "limit_returned": "a point is within its limits again",
     # what is kept

@@ -1,15 +1,20 @@
-"""Windows of Blocks and points of Scans become features."""
+"""Windows of Blocks and points of Scans become features, states and alarms.
+
+What is heavy, the features of a window, is a `Job` that runs beside the event loop; everything else is light and runs on it.
+"""
 
 from __future__ import annotations
 
-from gateway.config.spec import Machine, Temperature, Vibration
-from gateway.model import Block, PointTable, Record, Scan
+from gateway.config.spec import Machine
+from gateway.model import Block, Record, Scan, Stamp
 
 from . import vibration
-from .slope import TO_KELVIN, TemperatureSlope
-from .vibration import VibrationFeatures
+from .chain import Chain, Durable, Measured, Stage
+from .kept import Kept
+from .slope import TO_KELVIN, Slopes
+from .vibration import Job, VibrationFeatures
 
-__all__ = ["Condition", "announced"]
+__all__ = ["Chain", "Condition", "Durable", "Job", "Kept", "Measured", "Stage", "announced"]
 
 
 def announced(machine: Machine) -> dict[str, str]:
@@ -22,42 +27,45 @@ def announced(machine: Machine) -> dict[str, str]:
 
 
 class Condition:
-    """The features of one machine, from both ways in: its waveform and its points."""
+    """What one machine's waveform and points tell of its condition: features, in the order of its stages."""
 
-    def __init__(self, machine: str, vibration: Vibration | None, temperature: Temperature | None) -> None:
-        self._machine = machine
-        self._vibration = VibrationFeatures(machine, vibration) if vibration else None
-        self._temperature = temperature
-        self._slopes: dict[PointTable, dict[int, TemperatureSlope]] = {}
+    def __init__(self, machine: Machine, kept: Kept | None = None) -> None:
+        self._vibration = VibrationFeatures(machine.name, machine.vibration) if machine.vibration else None
+        self._chain = Chain(_stages(machine))
+        self._kept = kept
+        if kept is not None:
+            kept.restore(self._chain.stages)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What cannot be computed, and why."""
-        return self._vibration.warnings if self._vibration else ()
-
-    def block(self, block: Block) -> list[Record]:
-        """Take a piece of waveform; return the features of the windows it completes."""
-        return self._vibration.push(block) if self._vibration else []
+        return (*(self._vibration.warnings if self._vibration else ()), *(self._kept.troubles if self._kept else ()))
 
     def scan(self, scan: Scan) -> list[Record]:
-        """Take a Scan; return the features that are due."""
-        if self._temperature is None:
-            return []
-        slopes = self._slopes.get(scan.table)
-        if slopes is None:
-            slopes = self._slopes[scan.table] = self._choose(scan.table, self._temperature)
-        if not slopes:
-            return []
-        due = []
-        for column in range(len(scan)) if scan.rows is not None else slopes:
-            slope = slopes.get(scan.row(column))
-            if slope is not None and (record := slope.push(scan, column)) is not None:
-                due.append(record)
-        return due
+        """Take a Scan; return what is due."""
+        return self._chain.scan(scan)
 
-    def _choose(self, table: PointTable, spec: Temperature) -> dict[int, TemperatureSlope]:
-        return {
-            row: TemperatureSlope(self._machine, name, table.units[row], spec)
-            for row, name in enumerate(table.names)
-            if (name in spec.points if spec.points else table.units[row] in TO_KELVIN)
-        }
+    def block(self, block: Block) -> list[Job]:
+        """Take a piece of waveform; return a job for every window that it completes."""
+        return self._vibration.cut(block) if self._vibration else []
+
+    def done(self, job: Job) -> list[Record]:
+        """Take a job that has run; return its features, and what follows from them."""
+        return self._chain.features(job.features)
+
+    def tick(self, stamp: Stamp) -> list[Record]:
+        """Let time pass; called about once a second."""
+        return self._chain.tick(stamp)
+
+    async def keep(self, now_s: float, *, finally_: bool = False) -> None:
+        """Keep what has to outlast a restart, when it is due or urgent, or `finally_`."""
+        if self._kept is not None:
+            await self._kept.save(self._chain.stages, now_s, finally_=finally_)
+
+
+def _stages(machine: Machine) -> list[Stage]:
+    """Return the stages a machine needs, in the order in which values pass them."""
+    stages: list[Stage] = []
+    if machine.temperature:
+        stages.append(Slopes(machine.name, machine.temperature))
+    return stages

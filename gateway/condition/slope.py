@@ -6,14 +6,41 @@ from array import array
 from collections import deque
 
 from cython_ext.statistics import theil_sen
-from gateway.config.spec import Temperature
-from gateway.model import Feature, Quality, Reason, Record, Scan
+from gateway.config.temperature import Temperature
+from gateway.model import Feature, Quality, Reason, Stamp
+
+from .chain import Measured
 
 MOST_SAMPLES = 120
 """Readings kept per window; the slope takes every pair, so more would cost the square of it."""
 
 TO_KELVIN = {"°C": 1.0, "K": 1.0, "°F": 5.0 / 9.0}
 """Kelvin per step of the unit, for differences of temperature."""
+
+
+class Slopes:
+    """The stage that gives every chosen temperature point its `<point>.slope`."""
+
+    def __init__(self, machine: str, spec: Temperature) -> None:
+        self._machine = machine
+        self._spec = spec
+        self._slopes: dict[str, TemperatureSlope] = {}
+
+    def wants(self, point: str, unit: str) -> bool:
+        """Say whether a point is one of those named, or where none is, a temperature."""
+        return point in self._spec.points if self._spec.points else unit in TO_KELVIN
+
+    def take(self, measured: Measured) -> list[Feature]:
+        """Take a reading; return the slope when one is due."""
+        slope = self._slopes.get(measured.point)
+        if slope is None:
+            slope = self._slopes[measured.point] = TemperatureSlope(self._machine, measured.point, measured.unit, self._spec)
+        feature = slope.push(measured)
+        return [] if feature is None else [feature]
+
+    def tick(self, stamp: Stamp) -> list[Feature]:
+        """Do nothing: a slope is due with a reading."""
+        return []
 
 
 class TemperatureSlope:
@@ -33,11 +60,11 @@ class TemperatureSlope:
         self._next_slope_s: float | None = None
         self._told = False
 
-    def push(self, scan: Scan, column: int) -> Record | None:
-        """Take one column of a Scan; return the slope when one is due."""
-        now = scan.stamp.mono_ns / 1e9
-        if scan.quality[column] == Quality.GOOD and now >= self._next_sample_s:
-            self._samples.append((now, scan.values[column]))
+    def push(self, measured: Measured) -> Feature | None:
+        """Take a reading; return the slope when one is due."""
+        now = measured.stamp.mono_ns / 1e9
+        if measured.value is not None and measured.quality is Quality.GOOD and now >= self._next_sample_s:
+            self._samples.append((now, measured.value))
             self._next_sample_s = now + self._window_s / MOST_SAMPLES
         while self._samples and self._samples[0][0] < now - self._window_s:
             self._samples.popleft()
@@ -58,7 +85,7 @@ class TemperatureSlope:
             machine=self._machine,
             point=f"{self._point}.slope",
             value=None if slope is None else slope * self._factor,
-            stamp=scan.stamp,
+            stamp=measured.stamp,
             unit="K/min",
             quality=Quality.BAD if slope is None else Quality.GOOD,
             reason=Reason.NO_DATA if slope is None else Reason.NONE,

@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from cython_ext.spectrum import Welch, next_fast_length, velocity_rms
 from cython_ext.statistics import statistics
-from gateway.config.spec import Vibration, VibrationFeature
-from gateway.model import Block, Feature, Quality, Reason, Record
+from gateway.config.vibration import Vibration, VibrationFeature
+from gateway.model import Block, Feature, Quality, Reason
 
 from .windows import Window, Windower, later
 
@@ -43,34 +43,54 @@ def announced(spec: Vibration) -> Iterator[tuple[str, str]]:
         yield f"vibration.{name}", _UNITS.get(name, "")
 
 
+class Job:
+    """The features of one window, computed by `run`, which may be called beside the event loop: it touches nothing but its own.
+
+    Jobs of one waveform share the memory they compute in, so one of them runs at a time.
+    """
+
+    def __init__(self, analysis: Analysis, window: Window) -> None:
+        self._analysis = analysis
+        self._window = window
+        self.features: list[Feature] = []
+
+    @property
+    def samples(self) -> int:
+        """How many samples the window has."""
+        return len(self._window.samples)
+
+    def run(self) -> None:
+        """Compute `features`."""
+        self.features = list(self._analysis.features(self._window))
+
+
 class VibrationFeatures:
-    """Turns the Blocks of one sensor into Features `<point>.<feature>`; unit and rate come with the first Block."""
+    """Cuts the Blocks of one sensor into windows; unit and rate come with the first Block."""
 
     def __init__(self, machine: str, spec: Vibration) -> None:
         self._machine = machine
         self._spec = spec
         self._windower: Windower | None = None
-        self._welch: Welch | None = None
-        self._left_out = ""
+        self._analysis: Analysis | None = None
         self._too_short = ""
         self._piece = 0
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What cannot be computed, and why."""
-        return tuple(filter(None, (self._too_short, self._left_out)))
+        return tuple(filter(None, (self._too_short, self._analysis.left_out if self._analysis else "")))
 
-    def push(self, block: Block) -> list[Record]:
-        """Take a Block and return the features of every window it completes."""
-        if self._windower is None or self._windower.rate_hz != block.rate_hz:
+    def cut(self, block: Block) -> list[Job]:
+        """Take a Block and return a job for every window it completes."""
+        if self._windower is None or self._analysis is None or self._windower.rate_hz != block.rate_hz:
             self._prepare(block)
         assert self._windower is not None
+        assert self._analysis is not None
         self._measure(block, self._windower.length)
-        records: list[Record] = []
-        for window in self._windower.push(block):
-            records.extend(self._features(window, block))
+        jobs = [Job(self._analysis, window) for window in self._windower.push(block)]
+        if jobs:
             self._too_short = ""
-        return records
+        return jobs
 
     def _measure(self, block: Block, length: int) -> None:
         """Note when a waveform ends, or begins anew, before it has filled a window: a short recording never gives a feature."""
@@ -80,37 +100,54 @@ class VibrationFeatures:
         self._piece = len(block.samples) + (0 if block.gap else self._piece)
 
     def _prepare(self, block: Block) -> None:
-        rate = block.rate_hz
         self._piece = 0
-        length = max(2, round(self._spec.window * rate))
-        self._windower = Windower(length, max(1, round(self._spec.every * rate)), rate)
-        self._welch = None
-        segment = _segment_length(length, rate)
-        if rate < 2.56 * VELOCITY_BAND_HZ[1]:
-            self._left_out = f"velocity_rms is left out: 10-1000 Hz needs a rate of 2560 Hz or more, this is {rate:g} Hz"
-        elif rate / segment > COARSEST_BIN_HZ:
-            self._left_out = f"velocity_rms is left out: a window of {length / rate:g} s is too short for 10 Hz, use 1s"
-        elif block.unit not in _TO_M_S2:
-            self._left_out = f"velocity_rms is left out: it needs acceleration in m/s² or g, not '{block.unit}'"
-        else:
-            self._left_out = ""
-            self._welch = Welch(segment, rate)
+        length = max(2, round(self._spec.window * block.rate_hz))
+        self._windower = Windower(length, max(1, round(self._spec.every * block.rate_hz)), block.rate_hz)
+        self._analysis = Analysis(self._machine, block.point, self._spec, length, block.rate_hz, block.unit)
 
-    def _features(self, window: Window, block: Block) -> Iterable[Feature]:
-        end = later(window.start, len(window.samples) / block.rate_hz)
-        for item in self._values(window.samples, block.unit):
+
+class Analysis:
+    """Computes the features `<point>.<feature>` of windows of `length` samples at one rate and unit.
+
+    Attributes:
+        left_out: what cannot be computed, and why; empty when everything can.
+    """
+
+    def __init__(self, machine: str, point: str, spec: Vibration, length: int, rate_hz: float, unit: str) -> None:
+        self._machine = machine
+        self._point = point
+        self._spec = spec
+        self._rate_hz = rate_hz
+        self._unit = unit
+        self._welch: Welch | None = None
+        self.left_out = ""
+        segment = _segment_length(length, rate_hz)
+        if rate_hz < 2.56 * VELOCITY_BAND_HZ[1]:
+            self.left_out = f"velocity_rms is left out: 10-1000 Hz needs a rate of 2560 Hz or more, this is {rate_hz:g} Hz"
+        elif rate_hz / segment > COARSEST_BIN_HZ:
+            self.left_out = f"velocity_rms is left out: a window of {length / rate_hz:g} s is too short for 10 Hz, use 1s"
+        elif unit not in _TO_M_S2:
+            self.left_out = f"velocity_rms is left out: it needs acceleration in m/s² or g, not '{unit}'"
+        else:
+            self._welch = Welch(segment, rate_hz)
+
+    def features(self, window: Window) -> Iterable[Feature]:
+        """Yield the features of a window."""
+        length_s = len(window.samples) / self._rate_hz
+        end = later(window.start, length_s)
+        for item in self._values(window.samples, self._unit):
             if self._spec.features and item.name not in self._spec.features:
                 continue
             finite = abs(item.value) < float("inf")
             yield Feature(
                 machine=self._machine,
-                point=f"{block.point}.{item.name}",
+                point=f"{self._point}.{item.name}",
                 value=item.value if finite else None,
                 stamp=end,
                 unit=item.unit,
                 quality=Quality.GOOD if finite else Quality.BAD,
                 reason=Reason.NONE if finite else Reason.NO_SENSOR,
-                window_s=len(window.samples) / block.rate_hz,
+                window_s=length_s,
                 band_hz=item.band_hz,
             )
 

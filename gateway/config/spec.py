@@ -19,8 +19,11 @@ from msgspec import Meta, Struct, field
 from gateway.config.base import Name, SecretRef, Spec
 from gateway.config.broker import BrokerUrl
 from gateway.config.host import LoopbackAddress
+from gateway.config.often import too_often
 from gateway.config.quantity import Duration, Rate, Resolution, Size
+from gateway.config.temperature import Temperature
 from gateway.config.uplink import Credentials, Keep, Tls, Uplink
+from gateway.config.vibration import Vibration, VibrationFeature
 
 __all__ = [
     "COOPERATIVE",
@@ -50,23 +53,14 @@ __all__ = [
     "Tls",
     "Uplink",
     "Vibration",
+    "VibrationFeature",
 ]
 
 COOPERATIVE = "cooperative"
 """The recipient that `uplink:` stands for."""
 
-SHORTEST_S = 0.01
-"""Shortest time between two scans, windows or slopes."""
-
 LIVE = "live"
 """No name for a recipient: `<site>:<gateway>:live` is the client id of the cooperative's live lane."""
-
-
-def _too_often(every: Duration) -> Iterable[tuple[str, str]]:
-    if every <= 0:
-        yield "every", "must be longer than 0s"
-    elif every < SHORTEST_S:
-        yield "every", f"must be at least {Duration(SHORTEST_S).written}; what changes faster is no point but a waveform"
 
 
 class Limits(Spec, frozen=True, kw_only=True):
@@ -123,47 +117,6 @@ class PointSpec(Spec, frozen=True, kw_only=True):
             yield "resolution", "a point with states is sent by name, which has no resolution"
 
 
-VibrationFeature = Literal["rms", "peak", "peak_to_peak", "crest", "kurtosis", "skewness", "velocity_rms"]
-
-
-class Vibration(Spec, frozen=True, kw_only=True):
-    """Windows of a waveform and the features taken from each; features are points named `vibration.<feature>`."""
-
-    window: Annotated[Duration, Meta(description="length of a window")] = Duration(1)
-    every: Annotated[Duration, Meta(description="time from the start of one window to the start of the next")] = Duration(10)
-    features: Annotated[list[VibrationFeature], Meta(description="features to compute; empty: all")] = field(default_factory=list)
-    resolution: (
-        Annotated[Resolution, Meta(description="how far a feature that is sent may be off, of itself; default: exact")] | None
-    ) = None
-
-    def problems(self) -> Iterable[tuple[str, str]]:
-        """Yield what does not fit together."""
-        if not 0 < self.window <= 600:
-            yield "window", "a window lasts more than 0s and at most 10min"
-        if self.resolution and not self.resolution.relative:
-            yield "resolution", "of features of different units is relative, for example 0.5%"
-        yield from _too_often(self.every)
-
-
-class Temperature(Spec, frozen=True, kw_only=True):
-    """Slopes of temperature points; features are points named `<point>.slope` in K/min."""
-
-    points: Annotated[list[Name], Meta(description="names of points; empty: all points whose unit is °C, K or °F")] = field(
-        default_factory=list
-    )
-    window: Annotated[Duration, Meta(description="length of the sliding window the slope is taken over")] = Duration(600)
-    every: Annotated[Duration, Meta(description="time between two slopes")] = Duration(60)
-    resolution: (
-        Annotated[Resolution, Meta(description="how far a slope that is sent may be off: of itself (0.5%), or in K/min")] | None
-    ) = None
-
-    def problems(self) -> Iterable[tuple[str, str]]:
-        """Yield what does not fit together."""
-        if self.window <= 0:
-            yield "window", "must be longer than 0s"
-        yield from _too_often(self.every)
-
-
 class MachineSpec(Spec, frozen=True, kw_only=True):
     """What every machine can have, whatever the driver; the options of its driver may stand beside as keys or in the URL."""
 
@@ -188,7 +141,7 @@ class MachineSpec(Spec, frozen=True, kw_only=True):
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""
-        yield from _too_often(self.every)
+        yield from too_often(self.every)
 
 
 class Connection(Spec, frozen=True, kw_only=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
@@ -11,17 +10,15 @@ from msgspec import Struct, to_builtins
 
 from gateway import driver
 from gateway.clock import Clock
-from gateway.condition import Condition
 from gateway.config.spec import Link, Machine
-from gateway.model import Block, PointTable, Record, Scan
 from gateway.poll import Poller
-from gateway.shape import Shape
+from gateway.ports import Keeps
 
-from .pulse import Pulse
+from .bench import Bench
+from .line import Emit, MachineLine, Turned
+from .pulse import Beat, Pulse, spawn
 
-Emit = Callable[[list[Record]], None]
-Turned = Callable[[str, str], None]
-"""Called with a machine and how it is now: `good`, `bad`, `ended`, or `gone` when it is no longer read or begins anew."""
+TICK_S = 1.0
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -33,42 +30,24 @@ class Change(Struct, frozen=True, kw_only=True):
     kept: list[str]
 
 
-class MachineLine:
-    """One machine's way from Scans and Blocks to records."""
-
-    def __init__(self, machine: Machine, emit: Emit, turned: Turned) -> None:
-        self._machine = machine.name
-        self._emit = emit
-        self._turned = turned
-        self._shapes: dict[PointTable, Shape] = {}
-        self.condition = Condition(machine.name, machine.vibration, machine.temperature)
-
-    def scan(self, scan: Scan) -> None:
-        """Take one Scan: report what is worth it, compute what is due."""
-        shape = self._shapes.get(scan.table)
-        if shape is None:
-            shape = self._shapes[scan.table] = Shape(scan.table)
-        if records := shape.apply(scan) + self.condition.scan(scan):
-            self._emit(records)
-
-    def block(self, block: Block) -> None:
-        """Take a piece of waveform."""
-        if records := self.condition.block(block):
-            self._emit(records)
-
-    def turned(self, state: str) -> None:
-        """Pass on how the machine is."""
-        self._turned(self._machine, state)
-
-
 class Machines:
     """All machines of a configuration, running."""
 
-    def __init__(self, clock: Clock, pulse: Pulse, emit: Emit, turned: Turned = lambda machine, state: None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        pulse: Pulse,
+        emit: Emit,
+        turned: Turned = lambda machine, state: None,
+        keeps: Keeps | None = None,
+    ) -> None:
         self._clock = clock
         self._pulse = pulse
         self._emit = emit
         self._turned = turned
+        self._keeps = keeps
+        self._bench = Bench()
+        self._ticker: asyncio.Task[None] | None = None
         self._pollers: dict[str, Poller] = {}
         self._machines: dict[str, Machine] = {}
         self._lines: dict[str, MachineLine] = {}
@@ -81,21 +60,28 @@ class Machines:
         started = [name for name in wanted if name not in self._machines]
         for name in stopped + restarted:
             self._poller(self._machines.pop(name).link).remove(name)
-            del self._lines[name]
+            await self._lines.pop(name).end(self._clock.monotonic())
             self._turned(name, "gone")
         needed = {_key(machine.link) for machine in wanted.values()}
         idle = [self._pollers.pop(key) for key in list(self._pollers) if key not in needed]
         await asyncio.gather(*(self._stop(poller) for poller in idle))
         for name in restarted + started:
             machine = wanted[name]
-            line = self._lines[name] = MachineLine(machine, self._emit, self._turned)
+            line = self._lines[name] = MachineLine(machine, self._bench, self._emit, self._turned, self._keeps)
             self._machines[name] = machine
             self._poller(machine.link).add(machine, line)
+        if self._ticker is None and self._lines:
+            self._ticker = spawn(self._tick(self._pulse.register("condition")), "condition")
         return Change(started=started, stopped=stopped, restarted=restarted, kept=kept)
 
     async def stop(self) -> None:
         """Stop all machines; a call in flight is waited for."""
         await self.apply({})
+        if self._ticker is not None:
+            self._ticker.cancel()
+            self._ticker = None
+            self._pulse.forget("condition")
+        await self._bench.close()
 
     def status(self) -> dict[str, Any]:
         """Return how every machine is doing, by name, as plain JSON values."""
@@ -125,10 +111,19 @@ class Machines:
                 "warnings": [
                     *getattr(poller.driver, "warnings", ()),
                     *filter(None, [watched.warning]),
-                    *self._lines[name].condition.warnings,
+                    *self._lines[name].warnings,
                 ],
             }
         return result
+
+    async def _tick(self, beat: Beat) -> None:
+        """Let time pass for the condition of every machine, about once a second."""
+        while True:
+            beat()
+            for line in list(self._lines.values()):
+                line.tick(self._clock.stamp())
+                await line.condition.keep(self._clock.monotonic())
+            await self._clock.sleep_until(self._clock.monotonic() + TICK_S)
 
     def _poller(self, link: Link) -> Poller:
         key = _key(link)

@@ -72,11 +72,13 @@ async def test_a_waveform_becomes_a_block_and_its_features():
         assert (block.machine, block.point, block.rate_hz, block.unit, block.gap) == ("m", "vibration", RATE, "g", True)
         assert block.samples == array("f", [value / 1000 for value in TONE])
     features = VibrationFeatures("m", Vibration(window=Duration(COUNT / RATE), every=Duration(COUNT / RATE)))
-    values = {record.point: record.value for record in features.push(found[0])}
+    (job,) = features.cut(found[0])
+    job.run()
+    values = {feature.point: feature.value for feature in job.features}
     assert values["vibration.rms"] == pytest.approx(2 / math.sqrt(2), rel=1e-3)
     assert values["vibration.peak"] == pytest.approx(2, rel=1e-3)
     late = VibrationFeatures("m", Vibration(window=Duration(1)))
-    assert [late.push(block) for block in found] == [[], []]
+    assert [late.cut(block) for block in found] == [[], []]
     assert "breaks off after 0.1 s" in late.warnings[0]
 
 

@@ -9,8 +9,10 @@ import pytest
 from gateway.clock import ManualClock
 from gateway.condition import Condition
 from gateway.config.quantity import Duration
-from gateway.config.spec import PointSpec, Temperature
+from gateway.config.spec import Link, Machine, PointSpec, Temperature
 from gateway.model import Feature, PointTable, Quality, Reason, Record, Scan
+
+LINK = Link("replay", "a.wav", None)
 
 
 class Bench:
@@ -18,7 +20,8 @@ class Bench:
         self.clock = ManualClock()
         points = {"oil_temp": PointSpec(unit=unit), "pressure": PointSpec(unit="bar")}
         self.table = PointTable("press-1", tuple(points), tuple(p.unit for p in points.values()), tuple(points.values()))
-        self.condition = Condition("press-1", None, Temperature(window=Duration(600), every=Duration(60), **spec))  # type: ignore[arg-type]
+        temperature = Temperature(window=Duration(600), every=Duration(60), **spec)  # type: ignore[arg-type]
+        self.condition = Condition(Machine("press-1", LINK, None, 1.0, {}, None, temperature))
         self.records: list[Record] = []
 
     def feed(self, value: float, *, seconds: float = 5.0, quality: Quality = Quality.GOOD) -> None:

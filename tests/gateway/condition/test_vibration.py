@@ -10,14 +10,21 @@ import pytest
 from gateway.clock import ManualClock
 from gateway.condition import Condition
 from gateway.config.quantity import Duration
-from gateway.config.spec import Vibration
-from gateway.model import Block, Feature, Quality, Reason
+from gateway.config.spec import Link, Machine, Vibration
+from gateway.model import Block, Feature, Quality, Reason, Record
+
+
+def of(vibration: Vibration) -> Condition:
+    return Condition(Machine("spindle", Link("replay", "a.wav", None), None, 1.0, {}, vibration))
 
 
 def features(samples: list[float], rate_hz: float, unit: str = "m/s²", **spec: object) -> tuple[dict[str, Feature], Condition]:
-    condition = Condition("spindle", Vibration(window=Duration(len(samples) / rate_hz), every=Duration(60), **spec), None)  # type: ignore[arg-type]
+    condition = of(Vibration(window=Duration(len(samples) / rate_hz), every=Duration(60), **spec))  # type: ignore[arg-type]
     block = Block("spindle", "vibration", ManualClock().stamp(), rate_hz, array("f", samples), unit)
-    records = condition.block(block)
+    records: list[Record] = []
+    for job in condition.block(block):
+        job.run()
+        records += condition.done(job)
     assert all(isinstance(record, Feature) for record in records)
     return {record.point: record for record in records if isinstance(record, Feature)}, condition
 
@@ -71,7 +78,7 @@ def test_only_the_features_asked_for() -> None:
 
 
 def test_a_looped_recording_that_is_shorter_than_a_window_is_told_until_a_window_is_complete() -> None:
-    condition = Condition("spindle", Vibration(window=Duration(1), every=Duration(1)), None)
+    condition = of(Vibration(window=Duration(1), every=Duration(1)))
 
     def play(samples: int, gap: bool) -> int:
         stamp = ManualClock().stamp()

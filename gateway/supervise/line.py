@@ -1,0 +1,73 @@
+"""One machine's way from Scans and Blocks to records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway import log as logs
+from gateway.condition import Condition, Job, Kept
+from gateway.config.spec import Machine
+from gateway.model import Block, PointTable, Record, Scan, Stamp
+from gateway.ports import Keeps
+from gateway.shape import Shape
+
+from .bench import Bench
+
+Emit = Callable[[list[Record]], None]
+Turned = Callable[[str, str], None]
+"""Called with a machine and how it is now: `good`, `bad`, `ended`, or `gone` when it is no longer read or begins anew."""
+
+log = logs.get("condition")
+
+
+class MachineLine:
+    """One machine: shape and condition; what is heavy of it is done on the bench."""
+
+    def __init__(self, machine: Machine, bench: Bench, emit: Emit, turned: Turned, keeps: Keeps | None) -> None:
+        self._machine = machine.name
+        self._emit = emit
+        self._turned = turned
+        self._shapes: dict[PointTable, Shape] = {}
+        self._place = bench.place(machine.name, self._done)
+        self.condition = Condition(machine, Kept(keeps, machine.name) if keeps else None)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What cannot be computed, and why."""
+        passed_over = self._place.passed_over
+        slow = f"the processor is too slow: {passed_over} windows passed over; lengthen 'every'" if passed_over else ""
+        return (*self.condition.warnings, *filter(None, [slow]))
+
+    def scan(self, scan: Scan) -> None:
+        """Take one Scan: report what is worth it, compute what is due."""
+        shape = self._shapes.get(scan.table)
+        if shape is None:
+            shape = self._shapes[scan.table] = Shape(scan.table)
+        if records := shape.apply(scan) + self.condition.scan(scan):
+            self._emit(records)
+
+    def block(self, block: Block) -> None:
+        """Take a piece of waveform."""
+        for job in self.condition.block(block):
+            self._place.put(job)
+
+    def tick(self, stamp: Stamp) -> None:
+        """Let time pass."""
+        try:
+            if records := self.condition.tick(stamp):
+                self._emit(records)
+        except Exception:
+            log.exception("record_fault", machine=self._machine)
+
+    def turned(self, state: str) -> None:
+        """Pass on how the machine is."""
+        self._turned(self._machine, state)
+
+    async def end(self, now_s: float) -> None:
+        """Keep what has to outlast a restart; windows that wait are forgotten."""
+        self._place.clear()
+        await self.condition.keep(now_s, finally_=True)
+
+    def _done(self, job: Job) -> None:
+        if records := self.condition.done(job):
+            self._emit(records)
