@@ -29,3 +29,15 @@ class Statistics(NamedTuple):
     kurtosis: float
     minimum: float
     maximum: float
+
+
+class HighFrequency(NamedTuple):
+    """What is heard above the lines of shafts and gears.
+
+    Attributes:
+        rms: RMS from 5 to 10 kHz, in the signal's unit.
+        peaks: how often the signal leaves 3.5 times its RMS.
+    """
+
+    rms: float
+    peaks: float

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Spectra of waveforms: real FFT, Welch's power spectral density, RMS in a band of acceleration or velocity.
+"""Spectra of waveforms: real FFT, Welch's power spectral density.
 
 float32 samples in, float64 sums. A plan (`RealFFT`, `Welch`) allocates when it is made and then no more where `out` is given;
 it releases the GIL while it computes and serves one thread at a time. The fastest build for the processor is chosen when a
@@ -9,7 +9,7 @@ plain Python and is the test oracle.
 
 from cpython cimport array
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.math cimport M_PI, cos, fabs, floor, sqrt
+from libc.math cimport M_PI, cos
 from libc.string cimport memset
 
 cdef extern from "src/backend.h" nogil:
@@ -234,91 +234,3 @@ cdef class Welch:
             density[k] = self.power[k] * 2 * scale
         density[0] /= 2
         density[bins - 1] /= 2
-
-
-cdef struct Band:
-    Py_ssize_t first
-    Py_ssize_t last
-    double first_weight
-    double last_weight
-
-
-cdef Py_ssize_t edge(double edge_hz, double bin_hz, double *weight) noexcept:
-    """The bin nearest to the edge of a band; it counts in full when the edge is on it, else half, for half of it lies beyond."""
-    cdef double position = edge_hz / bin_hz
-    cdef double nearest = floor(position + 0.5)
-    weight[0] = 1.0 if fabs(position - nearest) < 1e-6 else 0.5
-    return <Py_ssize_t>nearest
-
-
-cdef Band band_of(Py_ssize_t bins, double bin_hz, double low_hz, double high_hz) except *:
-    cdef Band band
-    if not 0 < bin_hz < float("inf"):
-        raise ValueError(f"a bin distance of {bin_hz} Hz; it must be above 0")
-    if bins < 1:
-        raise ValueError("the density has no bins")
-    if not 0 <= low_hz < high_hz:
-        raise ValueError(f"a band from {low_hz} to {high_hz} Hz; it must begin at 0 or above and end higher")
-    if low_hz > (bins - 1) * bin_hz:
-        raise ValueError(f"a band from {low_hz} Hz, but the density ends at {(bins - 1) * bin_hz:g} Hz")
-    band.first = edge(low_hz, bin_hz, &band.first_weight)
-    if high_hz > (bins - 1) * bin_hz:
-        band.last, band.last_weight = bins - 1, 1.0
-    else:
-        band.last = edge(high_hz, bin_hz, &band.last_weight)
-    return band
-
-
-cdef inline double weight_of(const Band *band, Py_ssize_t k) noexcept nogil:
-    cdef double weight = 1.0
-    if k == band.first:
-        weight = band.first_weight
-    if k == band.last and band.last_weight < weight:
-        weight = band.last_weight
-    return weight
-
-
-def band_rms(const double[::1] psd, double bin_hz, double low_hz, double high_hz):
-    """Return the RMS in the band, in the unit of the signal: the root of the density summed over the bins of the band.
-
-    An edge between two bins gives the bin nearest to it half weight. A band that ends above the density ends with it.
-
-    Args:
-        psd: one-sided density in unit²/Hz from 0 Hz on, as `Welch.psd` returns it.
-        bin_hz: distance of two bins.
-        low_hz: lower edge.
-        high_hz: upper edge.
-
-    Raises:
-        ValueError: there is no such band.
-    """
-    cdef Band band = band_of(psd.shape[0], bin_hz, low_hz, high_hz)
-    cdef double total = 0
-    cdef Py_ssize_t k
-    for k in range(band.first, band.last + 1):
-        total += weight_of(&band, k) * psd[k]
-    return sqrt(total * bin_hz)
-
-
-def velocity_rms(const double[::1] psd, double bin_hz, double low_hz=10.0, double high_hz=1000.0):
-    """Return the vibration velocity RMS in mm/s from a density of acceleration in (m/s²)²/Hz; ISO 20816 band 10 to 1000 Hz.
-
-    Integrates in the spectrum: every bin is divided by (2 pi f)². 0 Hz does not count. Edges as in `band_rms`.
-
-    Args:
-        psd: one-sided density from 0 Hz on, as `Welch.psd` returns it.
-        bin_hz: distance of two bins.
-        low_hz: lower edge.
-        high_hz: upper edge.
-
-    Raises:
-        ValueError: there is no such band.
-    """
-    cdef Band band = band_of(psd.shape[0], bin_hz, low_hz, high_hz)
-    cdef double total = 0
-    cdef double omega
-    cdef Py_ssize_t k
-    for k in range(max(<Py_ssize_t>1, band.first), band.last + 1):
-        omega = 2 * M_PI * k * bin_hz
-        total += weight_of(&band, k) * psd[k] / (omega * omega)
-    return sqrt(total * bin_hz) * 1000

@@ -5,10 +5,11 @@ Nothing in the daemon imports this. Where a kernel promises how numbers are roun
 
 from __future__ import annotations
 
+from .bands import band_energies, band_rms, displacement_rms, harmonics, high_frequency_index, velocity_rms
 from .frames import HEAD, crc32c, frame, scan
 from .gate import Gate
 from .registers import BIT, BOOL, FLOAT32, FLOAT64, INT16, INT32, INT64, UINT16, UINT32, UINT64, Decoder, Item, crc16
-from .spectrum import RealFFT, Welch, band_rms, next_fast_length, velocity_rms
+from .spectrum import RealFFT, Welch, next_fast_length
 from .statistics import statistics, theil_sen
 
 __all__ = [
@@ -28,10 +29,14 @@ __all__ = [
     "Item",
     "RealFFT",
     "Welch",
+    "band_energies",
     "band_rms",
     "crc16",
     "crc32c",
+    "displacement_rms",
     "frame",
+    "harmonics",
+    "high_frequency_index",
     "next_fast_length",
     "scan",
     "statistics",

@@ -91,30 +91,3 @@ class Welch:
     def _power(self, segment: Sequence[float]) -> list[float]:
         mean = math.fsum(segment) / self.nfft
         return [abs(value) ** 2 for value in _bins([(v - mean) * w for v, w in zip(segment, self._window, strict=True)])]
-
-
-def _weights(bins: int, bin_hz: float, low_hz: float, high_hz: float) -> dict[int, float]:
-    """Bins of a band and their weights: 1 inside, 1/2 where the edge of the band lies within the bin but not on its middle."""
-    last_hz = (bins - 1) * bin_hz
-    if not (bin_hz > 0 and bins > 0 and 0 <= low_hz < high_hz and low_hz <= last_hz):
-        raise ValueError("no such band")
-    low, high = low_hz / bin_hz, min(high_hz, last_hz) / bin_hz
-    first, last = math.floor(low + 0.5), math.floor(high + 0.5)
-    weights = dict.fromkeys(range(first, last + 1), 1.0)
-    for edge, nearest in ((low, first), (high, last)):
-        if abs(edge - nearest) >= 1e-6:
-            weights[nearest] = 0.5
-    return weights
-
-
-def band_rms(psd: Sequence[float], bin_hz: float, low_hz: float, high_hz: float) -> float:
-    """Return the RMS in the band, in the unit of the signal."""
-    weights = _weights(len(psd), bin_hz, low_hz, high_hz)
-    return math.sqrt(math.fsum(weight * psd[k] for k, weight in weights.items()) * bin_hz)
-
-
-def velocity_rms(psd: Sequence[float], bin_hz: float, low_hz: float = 10.0, high_hz: float = 1000.0) -> float:
-    """Return the velocity RMS in mm/s from a density of acceleration in (m/s²)²/Hz."""
-    weights = _weights(len(psd), bin_hz, low_hz, high_hz)
-    velocities = (weight * psd[k] / (2 * math.pi * k * bin_hz) ** 2 for k, weight in weights.items() if k)
-    return math.sqrt(math.fsum(velocities) * bin_hz) * 1000

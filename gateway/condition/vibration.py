@@ -12,7 +12,8 @@ from typing import get_args
 
 from msgspec import Struct
 
-from cython_ext.spectrum import Welch, next_fast_length, velocity_rms
+from cython_ext.bands import velocity_rms
+from cython_ext.spectrum import Welch, next_fast_length
 from cython_ext.statistics import statistics
 from gateway.config.vibration import Vibration, VibrationFeature
 from gateway.model import Block, Feature, Quality, Reason

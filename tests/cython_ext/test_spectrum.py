@@ -1,4 +1,4 @@
-"""FFT, Welch and band RMS against numpy, the reference and the theory, in both builds."""
+"""FFT and Welch against numpy, the reference and the theory, in both builds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cython_ext import reference, spectrum
-from cython_ext.spectrum import RealFFT, Welch, band_rms, next_fast_length, velocity_rms
+from cython_ext.spectrum import RealFFT, Welch, next_fast_length
 
 SMALL = [n for n in range(2, 1300, 2) if next_fast_length(n) == n]
 LARGE = [4096, 8192, 10_000, 12_500, 25_600, 31_250, 48_000, 65_536, 118_098]
@@ -23,10 +23,6 @@ def noise(n: int) -> np.ndarray:
 
 def relative_error(result, exact) -> float:
     return float(np.linalg.norm(np.asarray(result) - exact) / np.linalg.norm(exact))
-
-
-def sine(n: int, rate_hz: float, hz: float, amplitude: float) -> array:
-    return array("f", (amplitude * np.sin(2 * np.pi * hz / rate_hz * np.arange(n) + 0.3)).astype("f"))
 
 
 def welch_oracle(x: np.ndarray, nfft: int, rate_hz: float) -> np.ndarray:
@@ -177,84 +173,6 @@ class TestWelch:
     def test_wrong_rate(self, rate_hz):
         with pytest.raises(ValueError, match="it must be above 0"):
             Welch(64, rate_hz)
-
-
-@pytest.mark.usefixtures("backend")
-class TestBands:
-    @pytest.mark.parametrize("hz", [12.0, 25.0, 159.155, 333.3, 777.7, 980.0])
-    @pytest.mark.parametrize("rate_hz", [3200.0, 25_600.0])
-    def test_velocity_of_a_sine(self, hz, rate_hz):
-        n = int(2 * rate_hz)
-        welch = Welch(next_fast_length(n), rate_hz)
-        psd = welch.psd(sine(4 * n, rate_hz, hz, 5.0))
-        assert velocity_rms(psd, welch.bin_hz) == pytest.approx(5 / math.sqrt(2) / (2 * math.pi * hz) * 1000, rel=0.005)
-
-    def test_band_rms_of_a_sine_on_gravity(self):
-        x = array("f", [v + ONE_G for v in sine(100_000, 25_600.0, 1234.5, 3.0)])
-        welch = Welch(8192, 25_600.0)
-        psd = welch.psd(x)
-        assert band_rms(psd, welch.bin_hz, 1000, 2000) == pytest.approx(3 / math.sqrt(2), rel=1e-3)
-        assert band_rms(psd, welch.bin_hz, 2000, 12_800) < 1e-3
-
-    def test_out_of_band_does_not_count(self):
-        welch = Welch(25_600, 25_600.0)
-        for hz in (4.0, 1010.0):
-            assert velocity_rms(welch.psd(sine(100_000, 25_600.0, hz, 5.0)), welch.bin_hz) < 0.01
-
-
-class TestEdges:
-    FLAT = array("d", [1.0] * 11)  # 0, 2, …, 20 Hz
-
-    @pytest.mark.parametrize(
-        ("low", "high", "bins"),
-        [
-            (4, 8, 3),  # both edges on bins
-            (3.5, 8, 2.5),  # 4 Hz half
-            (4.5, 8, 2.5),  # 4 Hz half
-            (4, 8.9, 2.5),  # 8 Hz half
-            (4.1, 5.1, 1),  # 4 and 6 Hz half
-            (3.6, 4.4, 0.5),  # within one bin
-            (0, 20, 11),
-            (0, 1000, 11),  # ends with the density
-            (19, 1000, 0.5),  # 20 Hz half
-        ],
-    )
-    def test_bins_that_count(self, low, high, bins):
-        assert band_rms(self.FLAT, 2.0, low, high) == pytest.approx(math.sqrt(bins * 2.0))
-        assert reference.band_rms(self.FLAT, 2.0, low, high) == pytest.approx(math.sqrt(bins * 2.0))
-
-    def test_rounding_of_the_rate_does_not_move_an_edge(self):
-        bin_hz = 25_600 / 3 / 1000
-        assert band_rms(array("d", [1.0] * 500), bin_hz, 10 * bin_hz, 20 * bin_hz) == pytest.approx(math.sqrt(11 * bin_hz))
-
-    @pytest.mark.parametrize(("low", "high"), [(0.0, 1000.0), (10.0, 1000.0), (9.3, 801.1), (0.1, 3.0)])
-    @pytest.mark.parametrize("bin_hz", [0.78125, 1.0, 6.25])
-    def test_equal_the_reference(self, low, high, bin_hz):
-        psd = array("d", np.random.default_rng(3).random(2000))
-        assert band_rms(psd, bin_hz, low, high) == pytest.approx(reference.band_rms(psd, bin_hz, low, high), rel=1e-12)
-        assert velocity_rms(psd, bin_hz, low, high) == pytest.approx(reference.velocity_rms(psd, bin_hz, low, high), rel=1e-12)
-
-    def test_the_default_band_is_that_of_iso_20816(self):
-        psd = array("d", np.random.default_rng(4).random(2000))
-        assert velocity_rms(psd, 1.0) == velocity_rms(psd, 1.0, 10.0, 1000.0)
-
-    @pytest.mark.parametrize(
-        ("psd", "bin_hz", "low", "high", "message"),
-        [
-            ([1.0], 1.0, 5, 5, "a band from 5.0 to 5.0 Hz"),
-            ([1.0], 1.0, 5, 4, "must begin at 0"),
-            ([1.0], 1.0, -1, 4, "must begin at 0"),
-            ([1.0], 1.0, math.nan, 4, "must begin at 0"),
-            ([1.0] * 3, 1.0, 3, 4, "the density ends at 2 Hz"),
-            ([1.0], 0.0, 0, 4, "bin distance"),
-            ([1.0], math.nan, 0, 4, "bin distance"),
-            ([], 1.0, 0, 4, "no bins"),
-        ],
-    )
-    def test_no_such_band(self, psd, bin_hz, low, high, message):
-        for rms in (band_rms, velocity_rms):
-            with pytest.raises(ValueError, match=message):
-                rms(array("d", psd), bin_hz, low, high)
 
 
 class TestBackend:
