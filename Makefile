@@ -13,11 +13,11 @@ KERNELS := $(wildcard cython_ext/*.pyx cython_ext/*.pxd cython_ext/*.h cython_ex
 EXTRA = $(PY) -c 'import sys, tomllib; \
   print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")'
 
-.PHONY: help setup demo test check bench bench-thingsboard campaign clean distclean
+.PHONY: help setup demo test test-aarch64 check bench bench-thingsboard campaign clean distclean
 .DELETE_ON_ERROR:
 
 help: ## list the verbs
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r verb what; do printf '%-24s %s\n' "$$verb" "$$what"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r verb what; do printf '%-24s %s\n' "$$verb" "$$what"; done
 
 setup: $(VENV)/.setup ## make .venv/bin/gateway (with the demo's broker) from this folder
 
@@ -30,6 +30,9 @@ test: $(VENV)/.setup $(VENV)/.test ## run every test but the campaigns
 	@for peer in tests/peers/*/package.json; do \
 	  [ ! -e "$$peer" ] || sh .ci/node-modules "$$(dirname "$$peer")" >/dev/null || true; done
 	$(PY) -m pytest
+
+test-aarch64: | $(PY) ## run the tests of the kernels as a build for aarch64, under qemu-user
+	@PYTHON=$(PY) sh .ci/aarch64 -q
 
 check: $(VENV)/.setup $(VENV)/.check $(VENV)/.test ## lint, types, docstrings, import rule, example configurations
 	$(VENV)/bin/ruff check .

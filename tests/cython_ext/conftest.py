@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from cython_ext import spectrum
+
+settings.register_profile("emulated", max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For `make test-aarch64`: an emulated processor is ten times slower, and the native run has searched for examples already."""
 
 
 @pytest.fixture(params=["best", "baseline"])
