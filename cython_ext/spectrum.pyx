@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Spectra of waveforms: real FFT, Welch's power spectral density.
+"""Spectra of waveforms: real and complex FFT and their inverse, Welch's power spectral density.
 
 float32 samples in, float64 sums. A plan (`RealFFT`, `Welch`) allocates when it is made and then no more where `out` is given;
 it releases the GIL while it computes and serves one thread at a time. The fastest build for the processor is chosen when a
@@ -20,11 +20,13 @@ cdef extern from "src/moments.h" nogil:
     double samples_sum(const float *x, long n, bint avx2)
 
 cdef extern from "src/rfft.h" nogil:
-    ctypedef struct rfft_plan:
-        pass
     rfft_plan *rfft_new(long n, bint avx2)
     void rfft_free(rfft_plan *plan)
-    void rfft_forward(const rfft_plan *plan, const float *x, float *spectrum)
+    void rfft_forward(const rfft_plan *plan, const float *x, const float *window, float mean, float *spectrum)
+    void rfft_inverse(const rfft_plan *plan, const float *spectrum, float *x)
+    void rfft_forward_complex(const rfft_plan *plan, const float *x, float *out)
+    void rfft_inverse_complex(const rfft_plan *plan, const float *x, float *out)
+    void rfft_forward_apart(const rfft_plan *plan, const float *x, float **re, float **im)
     void rfft_add_power(const rfft_plan *plan, const float *x, const float *window, float mean, float *scratch, double *sum)
 
 cdef enum:
@@ -39,13 +41,23 @@ def backend():
     return backend_name().decode()
 
 
-cdef bint is_fast_length(long n) noexcept:
-    if n < 2 or n % 2:
+cdef bint has_small_factors(long n) noexcept nogil:
+    if n < 1:
         return False
-    for factor in (2, 3, 5):
-        while n % factor == 0:
-            n //= factor
+    while n % 2 == 0:
+        n //= 2
+    while n % 3 == 0:
+        n //= 3
+    while n % 5 == 0:
+        n //= 5
     return n == 1
+
+
+cdef long fast_length(long n) noexcept nogil:
+    n += n % 2
+    while not has_small_factors(n):
+        n += 2
+    return n
 
 
 def next_fast_length(long n):
@@ -56,35 +68,38 @@ def next_fast_length(long n):
     """
     if not 1 <= n <= MOST_SAMPLES:
         raise ValueError(f"{n} samples: the length must be 1 to {MOST_SAMPLES}")
-    n += n % 2
-    while not is_fast_length(n):
-        n += 2
-    return n
+    return fast_length(n)
 
 
 cdef long checked_length(long n) except -1:
     if not 2 <= n <= MOST_SAMPLES:
         raise ValueError(f"{n} samples: the length must be 2 to {MOST_SAMPLES}")
-    if not is_fast_length(n):
+    if n % 2 or not has_small_factors(n):
         raise ValueError(
-            f"{n} samples: the length must be even without a prime factor above 5; the next good length is {next_fast_length(n)}"
+            f"{n} samples: the length must be even without a prime factor above 5; the next good length is {fast_length(n)}"
         )
     return n
 
 
+cdef int check_out(long given, long numbers) except -1:
+    if given != numbers:
+        raise ValueError(f"out has {given} numbers; it takes {numbers}")
+    return 0
+
+
+cdef int check_free(bint busy) except -1:
+    if busy:
+        raise RuntimeError("this plan is in use by another thread; make one per thread")
+    return 0
+
+
 cdef class RealFFT:
-    """FFT of `n` real float32 samples; n is even without a prime factor above 5.
+    """FFT of `n` real float32 samples; n is even without a prime factor above 5. `n` and `backend` (the build in use: `avx2`, `sse2`
+    or `neon`) can be read.
 
     Raises:
         ValueError: another length; the message names the next good one.
     """
-
-    cdef rfft_plan *plan
-    cdef bint busy
-    cdef readonly long n
-    """Number of samples."""
-    cdef readonly str backend
-    """The build in use: `avx2`, `sse2` or `neon`."""
 
     def __cinit__(self, long n):
         self.n = checked_length(n)
@@ -95,6 +110,15 @@ cdef class RealFFT:
 
     def __dealloc__(self):
         rfft_free(self.plan)
+
+    cdef void forward_into(self, const float *x, float *spectrum) noexcept nogil:
+        rfft_forward(self.plan, x, NULL, 0, spectrum)
+
+    cdef void forward_windowed(self, const float *x, const float *window, float mean, float *spectrum) noexcept nogil:
+        rfft_forward(self.plan, x, window, mean, spectrum)
+
+    cdef void inverse_into(self, const float *spectrum, float *x) noexcept nogil:
+        rfft_inverse(self.plan, spectrum, x)
 
     def forward(self, const float[::1] x, out=None):
         """Return the n//2 + 1 bins of the spectrum of `x`, unscaled, as float32 pairs real, imaginary: n + 2 numbers.
@@ -107,19 +131,104 @@ cdef class RealFFT:
             ValueError: a length or type does not fit.
             RuntimeError: another thread is using this plan.
         """
-        cdef float[::1] spectrum
-        if x.shape[0] != self.n:
-            raise ValueError(f"{x.shape[0]} samples for a transform of {self.n}")
         if out is None:
             out = array.clone(FLOATS, self.n + 2, zero=False)
-        spectrum = out
-        if spectrum.shape[0] != self.n + 2:
-            raise ValueError(f"out has {spectrum.shape[0]} numbers; a spectrum of {self.n} samples has {self.n + 2}")
-        if self.busy:
-            raise RuntimeError("this plan is in use by another thread; make one per thread")
+        cdef float[::1] spectrum = out
+        if x.shape[0] != self.n:
+            raise ValueError(f"{x.shape[0]} samples for a transform of {self.n}")
+        check_out(spectrum.shape[0], self.n + 2)
+        check_free(self.busy)
         self.busy = True
         with nogil:
-            rfft_forward(self.plan, &x[0], &spectrum[0])
+            self.forward_into(&x[0], &spectrum[0])
+        self.busy = False
+        return out
+
+    def inverse(self, const float[::1] spectrum, out=None):
+        """Return the n samples whose spectrum this is: inverse(forward(x)) is x. The imaginary parts of 0 Hz and half the rate do
+        not count.
+
+        Args:
+            spectrum: n//2 + 1 bins as pairs real, imaginary, as `forward` returns them.
+            out: writable float32 buffer of n numbers to write to and return, apart from `spectrum`; a new array when None.
+
+        Raises:
+            ValueError: a length or type does not fit.
+            RuntimeError: another thread is using this plan.
+        """
+        if out is None:
+            out = array.clone(FLOATS, self.n, zero=False)
+        cdef float[::1] samples = out
+        if spectrum.shape[0] != self.n + 2:
+            raise ValueError(f"{spectrum.shape[0]} numbers for a spectrum of {self.n} samples, which has {self.n + 2}")
+        check_out(samples.shape[0], self.n)
+        check_free(self.busy)
+        self.busy = True
+        with nogil:
+            self.inverse_into(&spectrum[0], &samples[0])
+        self.busy = False
+        return out
+
+
+cdef class ComplexFFT:
+    """FFT of `n` complex points without a prime factor above 5; real and imaginary parts are float32 in turn.
+
+    Raises:
+        ValueError: another length.
+    """
+
+    def __cinit__(self, long n):
+        if not 1 <= n <= MOST_SAMPLES // 2 or not has_small_factors(n):
+            raise ValueError(f"{n} points: the length must be 1 to {MOST_SAMPLES // 2} without a prime factor above 5")
+        self.n = n
+        self.backend = backend()
+        self.plan = rfft_new(2 * n, backend_is_avx2())
+        if self.plan == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        rfft_free(self.plan)
+
+    cdef void forward_into(self, const float *x, float *out) noexcept nogil:
+        rfft_forward_complex(self.plan, x, out)
+
+    cdef void inverse_into(self, const float *x, float *out) noexcept nogil:
+        rfft_inverse_complex(self.plan, x, out)
+
+    cdef void forward_apart(self, const float *x, float **re, float **im) noexcept nogil:
+        rfft_forward_apart(self.plan, x, re, im)
+
+    def forward(self, const float[::1] x, out=None):
+        """Return the spectrum of `x`, unscaled: 2 n numbers as `x` has.
+
+        Args:
+            x: n points as pairs real, imaginary.
+            out: writable float32 buffer of 2 n numbers to write to and return, `x` itself if you like; a new array when None.
+
+        Raises:
+            ValueError: a length or type does not fit.
+            RuntimeError: another thread is using this plan.
+        """
+        return self._transform(x, out, False)
+
+    def inverse(self, const float[::1] x, out=None):
+        """Return the points whose spectrum `x` is: inverse(forward(x)) is x. Arguments and errors as for `forward`."""
+        return self._transform(x, out, True)
+
+    cdef _transform(self, const float[::1] x, out, bint inverse):
+        if out is None:
+            out = array.clone(FLOATS, 2 * self.n, zero=False)
+        cdef float[::1] points = out
+        if x.shape[0] != 2 * self.n:
+            raise ValueError(f"{x.shape[0]} numbers for a transform of {self.n} points, which has {2 * self.n}")
+        check_out(points.shape[0], 2 * self.n)
+        check_free(self.busy)
+        self.busy = True
+        with nogil:
+            if inverse:
+                self.inverse_into(&x[0], &points[0])
+            else:
+                self.forward_into(&x[0], &points[0])
         self.busy = False
         return out
 

@@ -9,7 +9,7 @@ from .bands import band_energies, band_rms, displacement_rms, harmonics, high_fr
 from .frames import HEAD, crc32c, frame, scan
 from .gate import Gate
 from .registers import BIT, BOOL, FLOAT32, FLOAT64, INT16, INT32, INT64, UINT16, UINT32, UINT64, Decoder, Item, crc16
-from .spectrum import RealFFT, Welch, next_fast_length
+from .spectrum import ComplexFFT, RealFFT, Welch, next_fast_length
 from .statistics import statistics, theil_sen
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "UINT16",
     "UINT32",
     "UINT64",
+    "ComplexFFT",
     "Decoder",
     "Gate",
     "Item",

@@ -37,6 +37,12 @@ def _dft(x: Sequence[complex]) -> list[complex]:
     return [sum(cmath.rect(1, -2 * math.pi * (k * j % n) / n) * parts[j][k % (n // p)] for j in range(p)) for k in range(n)]
 
 
+def _inverse(spectrum: Sequence[complex]) -> list[complex]:
+    """The transform read backwards."""
+    backwards = _dft(spectrum)
+    return [value / len(backwards) for value in backwards[:1] + backwards[:0:-1]]
+
+
 def _bins(x: Sequence[float]) -> list[complex]:
     return _dft([complex(v) for v in x])[: len(x) // 2 + 1]
 
@@ -55,6 +61,46 @@ class RealFFT:
             raise ValueError("the number of samples does not fit")
         out = array("f", bytes(4 * (self.n + 2))) if out is None else out
         for k, value in enumerate(_bins(x)):
+            out[2 * k], out[2 * k + 1] = value.real, value.imag
+        return out
+
+    def inverse(self, spectrum: Sequence[float], out: array[float] | None = None) -> array[float]:
+        """Return the n samples whose spectrum this is."""
+        if len(spectrum) != self.n + 2:
+            raise ValueError("the number of bins does not fit")
+        bins = [complex(*spectrum[k : k + 2]) for k in range(0, self.n + 2, 2)]
+        bins[0], bins[-1] = complex(bins[0].real), complex(bins[-1].real)
+        mirrored = [value.conjugate() for value in bins[-2:0:-1]]
+        out = array("f", bytes(4 * self.n)) if out is None else out
+        for i, value in enumerate(_inverse(bins + mirrored)):
+            out[i] = value.real
+        return out
+
+
+class ComplexFFT:
+    """FFT of `n` complex points; see `cython_ext.spectrum.ComplexFFT`."""
+
+    def __init__(self, n: int) -> None:
+        if n < 1 or not _is_fast_length(2 * n):
+            raise ValueError(f"{n} points: the length must be without a prime factor above 5")
+        self.n = n
+
+    def forward(self, x: Sequence[float], out: array[float] | None = None) -> array[float]:
+        """Return the n bins as float32 pairs real, imaginary."""
+        return self._pairs(_dft(self._points(x)), out)
+
+    def inverse(self, x: Sequence[float], out: array[float] | None = None) -> array[float]:
+        """Return the n points whose spectrum `x` is."""
+        return self._pairs(_inverse(self._points(x)), out)
+
+    def _points(self, x: Sequence[float]) -> list[complex]:
+        if len(x) != 2 * self.n:
+            raise ValueError("the number of points does not fit")
+        return [complex(*x[k : k + 2]) for k in range(0, 2 * self.n, 2)]
+
+    def _pairs(self, points: list[complex], out: array[float] | None) -> array[float]:
+        out = array("f", bytes(8 * self.n)) if out is None else out
+        for k, value in enumerate(points):
             out[2 * k], out[2 * k + 1] = value.real, value.imag
         return out
 

@@ -109,12 +109,21 @@ INLINE void NAME(eight)(const point *a, point *out) {
     out[7] = sub(gap, cross);
 }
 
+INLINE void NAME(butterfly8)(FROM, TO) {
+    point a[8], eighths[8];
+    for (int k = 0; k < 8; k++) a[k] = get(re, im, from + k * in);
+    NAME(eight)(a, eighths);
+    put(to_re, to_im, to, eighths[0]);
+    for (int k = 1; k < 8; k++) put(to_re, to_im, to + k * out, times(eighths[k], factor + 2 * (k - 1)));
+}
+
 PASS(2)
 PASS(3)
 PASS(4)
 PASS(5)
+PASS(8)
 
-/* Last passes have one point, whose factors are all 1. An odd power of two ends with eight: a pass less through memory. */
+/* Last passes have one point, whose factors are all 1. */
 KERNEL void NAME(pass4_last)(const fft_pass *pass, const float *restrict re, const float *restrict im, float *restrict to_re,
                              float *restrict to_im) {
     const long gap = pass->stride;

@@ -4,10 +4,10 @@
 #define split NAME(split)
 #define bin_pair NAME(bin_pair)
 
-/* LANES samples, windowed where there is a window */
+/* LANES samples without the mean, windowed where there is a window */
 INLINE vec NAME(samples)(const float *x, const float *window, float mean, long at) {
     const vec v = load(x + at);
-    return window ? (v - mean) * load(window + at) : v;
+    return window ? (v - mean) * load(window + at) : v - mean;
 }
 
 /* Writes the columns v[0..7] as LANES rows of eight, each row to its point. */
@@ -74,7 +74,7 @@ KERNEL void NAME(first)(const rfft_plan *plan, const float *x, const float *wind
     if (window)
         NAME(first_all)(plan, x, window, mean);
     else
-        NAME(first_all)(plan, x, NULL, 0);
+        NAME(first_all)(plan, x, NULL, mean);
 }
 
 /* Bins k and half - k of the signal from points k and half - k of the complex spectrum, which hold both; `b` is the mirrored one. */

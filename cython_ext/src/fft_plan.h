@@ -41,11 +41,16 @@ struct rfft_plan {
     fft_pass pass[FFT_MAX_PASSES];
     float *re[2], *im[2];
     float *cosine, *sine; /* of 2 pi k / n, to split the bins */
-    /* takes the samples apart into re[0] and im[0]; with a window, (x - mean) * window */
+    /* takes the samples apart into re[0] and im[0]: x - mean, or with a window (x - mean) * window */
     void (*first)(const rfft_plan *plan, const float *x, const float *window, float mean);
     void (*bins)(const rfft_plan *plan, const float *restrict re, const float *restrict im, float *restrict spectrum);
     void (*power)(const rfft_plan *plan, const float *restrict re, const float *restrict im, float *restrict power);
     void (*add_up)(double *restrict sum, const float *restrict x, long n);
+    /* undoes `bins` and scales by 1 / n; real and imaginary parts change places */
+    void (*join)(const rfft_plan *plan, const float *restrict spectrum, float *restrict points);
+    /* pairs of n values each; the second from the last but the first: 0, n-1, ..., 1 */
+    void (*pairs)(const float *restrict first, const float *restrict second, float *restrict out, long n);
+    void (*pairs_backwards)(const float *restrict first, const float *restrict second, float scale, float *restrict out, long n);
     void *memory;
 };
 
@@ -76,11 +81,12 @@ static void fft_factors_by_point(fft_pass *pass) {
         for (int j = 1; j < pass->radix; j++, pair += 2) fft_factor(p * j, pass->length, pair, pair + 1);
 }
 
+/* Eights, for the fewest ways through memory; 16 makes two fours, not eight and two. */
 static int fft_next_radix(long length) {
     if (length % 5 == 0) return 5;
     if (length % 3 == 0) return 3;
-    if (length == 8) return 8;
-    return length % 4 == 0 ? 4 : 2;
+    if (length == 2) return 2;
+    return length % 8 == 0 && length != 16 ? 8 : 4;
 }
 
 /* Lists the passes; where `begin` is set, the first is the radix-8 pass that also takes the samples apart. */

@@ -39,16 +39,23 @@ typedef int shuffle_mask_8 __attribute__((vector_size(32)));
 #endif
 #endif
 
-/* EVEN and ODD take pairs apart; eight lanes hold them in the order 0 1 4 5 2 3 6 7, for crossing the halves costs extra. */
+/* EVEN and ODD take pairs apart; eight lanes hold them in the order 0 1 4 5 2 3 6 7, for crossing the halves costs extra. PAIR_LOW
+ * and PAIR_HIGH undo them; APART brings a vector in order into theirs; ZIP_LOW and ZIP_HIGH pair vectors that are in order. */
 #if LANES == 8
 #define EVEN(a, b) SHUFFLE(a, b, 0, 2, 8, 10, 4, 6, 12, 14)
 #define ODD(a, b) SHUFFLE(a, b, 1, 3, 9, 11, 5, 7, 13, 15)
+#define APART(a) SHUFFLE(a, a, 0, 1, 4, 5, 2, 3, 6, 7)
+#define PAIR_LOW(a, b) SHUFFLE(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
+#define PAIR_HIGH(a, b) SHUFFLE(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
 #define ZIP_LOW(a, b) SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
 #define ZIP_HIGH(a, b) SHUFFLE(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
 #define REVERSE(a) SHUFFLE(a, a, 7, 6, 5, 4, 3, 2, 1, 0)
 #elif LANES == 4
 #define EVEN(a, b) SHUFFLE(a, b, 0, 2, 4, 6)
 #define ODD(a, b) SHUFFLE(a, b, 1, 3, 5, 7)
+#define APART(a) (a)
+#define PAIR_LOW(a, b) SHUFFLE(a, b, 0, 4, 1, 5)
+#define PAIR_HIGH(a, b) SHUFFLE(a, b, 2, 6, 3, 7)
 #define ZIP_LOW(a, b) SHUFFLE(a, b, 0, 4, 1, 5)
 #define ZIP_HIGH(a, b) SHUFFLE(a, b, 2, 6, 3, 7)
 #define REVERSE(a) SHUFFLE(a, a, 3, 2, 1, 0)

@@ -14,6 +14,9 @@
 #undef put
 #undef EVEN
 #undef ODD
+#undef APART
+#undef PAIR_LOW
+#undef PAIR_HIGH
 #undef ZIP_LOW
 #undef ZIP_HIGH
 #undef REVERSE

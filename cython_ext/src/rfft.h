@@ -1,52 +1,10 @@
-/* Real FFT of float32 samples, lengths 2^a 3^b 5^c with a >= 1, in the build that fits the processor; allocates only in rfft_new. */
+/* Real FFT of float32 samples and its inverse, lengths 2^a 3^b 5^c with a >= 1, and the complex one of half as many points, in the
+ * build that fits the processor; allocates only in rfft_new. */
 #pragma once
 
 #include "backend.h"
 #include "fft_plan.h"
-
-/* Bins k0..half - k0 one by one: what the vectors leave in the middle of the spectrum, and bins 0 and half. */
-static void rfft_bins_from(const rfft_plan *plan, const float *restrict re, const float *restrict im, float *restrict spectrum,
-                           long k0) {
-    const long half = plan->half;
-    spectrum[0] = re[0] + im[0];
-    spectrum[2 * half] = re[0] - im[0];
-    spectrum[1] = spectrum[2 * half + 1] = 0;
-    for (long k = k0; k <= half / 2; k++) {
-        const long m = half - k;
-        const float even_re = 0.5f * (re[k] + re[m]), even_im = 0.5f * (im[k] - im[m]);
-        const float odd_re = 0.5f * (im[k] + im[m]), odd_im = 0.5f * (re[m] - re[k]);
-        const float turned_re = odd_re * plan->cosine[k] + odd_im * plan->sine[k];
-        const float turned_im = odd_im * plan->cosine[k] - odd_re * plan->sine[k];
-        spectrum[2 * k] = even_re + turned_re;
-        spectrum[2 * k + 1] = even_im + turned_im;
-        spectrum[2 * m] = even_re - turned_re;
-        spectrum[2 * m + 1] = turned_im - even_im;
-    }
-}
-
-static void rfft_power_from(const rfft_plan *plan, const float *restrict re, const float *restrict im, float *restrict power,
-                            long k0) {
-    const long half = plan->half;
-    power[0] = (re[0] + im[0]) * (re[0] + im[0]);
-    power[half] = (re[0] - im[0]) * (re[0] - im[0]);
-    for (long k = k0; k <= half / 2; k++) {
-        const long m = half - k;
-        const float even_re = 0.5f * (re[k] + re[m]), even_im = 0.5f * (im[k] - im[m]);
-        const float odd_re = 0.5f * (im[k] + im[m]), odd_im = 0.5f * (re[m] - re[k]);
-        const float turned_re = odd_re * plan->cosine[k] + odd_im * plan->sine[k];
-        const float turned_im = odd_im * plan->cosine[k] - odd_re * plan->sine[k];
-        power[k] = (even_re + turned_re) * (even_re + turned_re) + (even_im + turned_im) * (even_im + turned_im);
-        power[m] = (even_re - turned_re) * (even_re - turned_re) + (turned_im - even_im) * (turned_im - even_im);
-    }
-}
-
-/* For lengths that the radix-8 pass does not fit. */
-static void rfft_take_apart(const rfft_plan *plan, const float *x, const float *window, float mean) {
-    for (long p = 0; p < plan->half; p++) {
-        plan->re[0][p] = window ? (x[2 * p] - mean) * window[2 * p] : x[2 * p];
-        plan->im[0][p] = window ? (x[2 * p + 1] - mean) * window[2 * p + 1] : x[2 * p + 1];
-    }
-}
+#include "fft_rest.h"
 
 #define LANES 1
 #define NAME(x) fft_##x##_scalar
@@ -61,6 +19,7 @@ static void rfft_take_apart(const rfft_plan *plan, const float *x, const float *
 #include "lanes.h"
 #include "fft_build.h"
 #include "fft_ends.h"
+#include "fft_inverse.h"
 #include "lanes_end.h"
 
 #if HAVE_AVX2_BUILD
@@ -70,18 +29,24 @@ static void rfft_take_apart(const rfft_plan *plan, const float *x, const float *
 #include "lanes.h"
 #include "fft_build.h"
 #include "fft_ends.h"
+#include "fft_inverse.h"
 #include "lanes_end.h"
 #endif
 
-#define LAST_4 9
-#define RUNS(build)                                                                  \
-    {[2] = fft_pass2_##build, [3] = fft_pass3_##build,      [4] = fft_pass4_##build, \
-     [5] = fft_pass5_##build, [8] = fft_pass8_last_##build, [LAST_4] = fft_pass4_last_##build}
+#define LAST 16 /* behind the radix: of the last pass */
+#define RUNS(build)                                                                 \
+    {[2] = fft_pass2_##build,                                                       \
+     [3] = fft_pass3_##build,                                                       \
+     [4] = fft_pass4_##build,                                                       \
+     [5] = fft_pass5_##build,                                                       \
+     [8] = fft_pass8_##build,                                                       \
+     [LAST + 4] = fft_pass4_last_##build,                                           \
+     [LAST + 8] = fft_pass8_last_##build}
 
 /* The pass of the widest build that the stride fills. */
 static fft_run *fft_choose(const fft_pass *pass, int avx2) {
     static fft_run *const scalar[] = RUNS(scalar), *const baseline[] = RUNS(baseline);
-    const int which = pass->radix == 4 && pass->length == 4 ? LAST_4 : pass->radix;
+    const int which = pass->radix == pass->length && pass->radix % 4 == 0 ? LAST + pass->radix : pass->radix;
 #if HAVE_AVX2_BUILD
     static fft_run *const wide[] = RUNS(avx2);
     if (avx2 && pass->stride % 8 == 0) return wide[which];
@@ -91,7 +56,7 @@ static fft_run *fft_choose(const fft_pass *pass, int avx2) {
 }
 
 #undef RUNS
-#undef LAST_4
+#undef LAST
 
 /* Eight lanes need whole vectors, for they hold their points in another order; four may overlap at the end. */
 static int fft_first_lanes(long half, int avx2) {
@@ -106,12 +71,18 @@ static void rfft_choose_build(rfft_plan *plan, int avx2) {
     plan->bins = fft_bins_baseline;
     plan->power = fft_power_baseline;
     plan->add_up = fft_add_up_baseline;
+    plan->join = fft_join_baseline;
+    plan->pairs = fft_pairs_baseline;
+    plan->pairs_backwards = fft_pairs_backwards_baseline;
 #if HAVE_AVX2_BUILD
     if (avx2) {
         if (plan->first_lanes == 8) plan->first = fft_first_avx2;
         plan->bins = fft_bins_avx2;
         plan->power = fft_power_avx2;
         plan->add_up = fft_add_up_avx2;
+        plan->join = fft_join_avx2;
+        plan->pairs = fft_pairs_avx2;
+        plan->pairs_backwards = fft_pairs_backwards_avx2;
     }
 #endif
 }
@@ -138,7 +109,7 @@ static rfft_plan *rfft_new(long n, int avx2) {
     return plan;
 }
 
-/* The complex transform; returns which of the two pairs of arrays holds it. */
+/* The complex transform of n/2 pairs; returns which of the two pairs of arrays holds it. */
 static int rfft_transform(const rfft_plan *plan, const float *x, const float *window, float mean) {
     int from = 0;
     plan->first(plan, x, window, mean);
@@ -149,9 +120,9 @@ static int rfft_transform(const rfft_plan *plan, const float *x, const float *wi
     return from;
 }
 
-/* Writes n/2 + 1 bins, real and imaginary part in turn. */
-static void rfft_forward(const rfft_plan *plan, const float *x, float *spectrum) {
-    const int at = rfft_transform(plan, x, NULL, 0);
+/* Writes n/2 + 1 bins of x - mean, or with a window of (x - mean) * window; real and imaginary part in turn. */
+static void rfft_forward(const rfft_plan *plan, const float *x, const float *window, float mean, float *spectrum) {
+    const int at = rfft_transform(plan, x, window, mean);
     plan->bins(plan, plan->re[at], plan->im[at], spectrum);
 }
 
@@ -160,4 +131,31 @@ static void rfft_add_power(const rfft_plan *plan, const float *x, const float *w
     const int at = rfft_transform(plan, x, window, mean);
     plan->power(plan, plan->re[at], plan->im[at], scratch);
     plan->add_up(sum, scratch, plan->half + 1);
+}
+
+/* The n samples of a spectrum of n/2 + 1 bins, scaled by 1 / n. With real and imaginary parts exchanged before and after, the
+ * transform is its own inverse. `x` also serves as scratch. */
+static void rfft_inverse(const rfft_plan *plan, const float *spectrum, float *x) {
+    plan->join(plan, spectrum, x);
+    const int at = rfft_transform(plan, x, NULL, 0);
+    plan->pairs(plan->im[at], plan->re[at], x, plan->half);
+}
+
+/* The complex transform of n/2 points, pairs real, imaginary on both sides. `x` and `out` may be the same. */
+static void rfft_forward_complex(const rfft_plan *plan, const float *x, float *out) {
+    const int at = rfft_transform(plan, x, NULL, 0);
+    plan->pairs(plan->re[at], plan->im[at], out, plan->half);
+}
+
+/* Its inverse, scaled by 2 / n: the transform read backwards. */
+static void rfft_inverse_complex(const rfft_plan *plan, const float *x, float *out) {
+    const int at = rfft_transform(plan, x, NULL, 0);
+    plan->pairs_backwards(plan->re[at], plan->im[at], 1.0f / (float)plan->half, out, plan->half);
+}
+
+/* The forward one, left where it is: in two arrays that hold until the plan is used again. */
+static void rfft_forward_apart(const rfft_plan *plan, const float *x, float **re, float **im) {
+    const int at = rfft_transform(plan, x, NULL, 0);
+    *re = plan->re[at];
+    *im = plan->im[at];
 }

@@ -118,7 +118,7 @@ class TestLengths:
         plan = RealFFT(16)
         with pytest.raises(ValueError, match="15 samples for a transform of 16"):
             plan.forward(noise(15))
-        with pytest.raises(ValueError, match="out has 17 numbers"):
+        with pytest.raises(ValueError, match="out has 17 numbers; it takes 18"):
             plan.forward(noise(16), array("f", bytes(4 * 17)))
         with pytest.raises(ValueError, match="float"):
             plan.forward(noise(16).astype("d"))
