@@ -156,4 +156,4 @@ def _differs_in(old: Config, new: Config, machine: str, name: str) -> bool:
 
 def _rest(config: Config, name: str) -> tuple[object, ...]:
     machine = config.machines[name]
-    return (machine.link, machine.options, machine.every_s, machine.vibration, machine.temperature)
+    return tuple(getattr(machine, key) for key in machine.__struct_fields__ if key != "points")

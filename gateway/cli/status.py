@@ -90,6 +90,7 @@ def render(status: dict[str, Any], *, points: bool) -> list[str]:
             lines.append(f"  {'':<{width}}  {machine['error']}")
             if machine["hint"]:
                 lines.append(f"  {'':<{width}}  → {machine['hint']}")
+        lines.extend(f"  {'':<{width}}  {note}" for note in machine.get("condition", ()))
         lines.extend(f"  {'':<{width}}  ! {warning}" for warning in machine["warnings"])
         if points:
             lines.extend(f"  {'':<{width}}  {latest_line(point, latest)}" for point, latest in machine.get("latest", {}).items())

@@ -5,16 +5,19 @@ What is heavy, the features of a window, is a `Job` that runs beside the event l
 
 from __future__ import annotations
 
+from gateway.config.running import STATE
+from gateway.config.running import points_of as running_points
 from gateway.config.spec import Machine
 from gateway.model import Block, Record, Scan, Stamp
 
 from . import vibration
 from .chain import Chain, Durable, Measured, Stage
 from .kept import Kept
+from .running import RunningStage
 from .slope import TO_KELVIN, Slopes
 from .vibration import Job, VibrationFeatures
 
-__all__ = ["Chain", "Condition", "Durable", "Job", "Kept", "Measured", "Stage", "announced"]
+__all__ = ["Chain", "Condition", "Durable", "Job", "Kept", "Measured", "Stage", "announced", "texts"]
 
 
 def announced(machine: Machine) -> dict[str, str]:
@@ -23,7 +26,14 @@ def announced(machine: Machine) -> dict[str, str]:
     if machine.temperature:
         chosen = machine.temperature.points or [name for name, spec in machine.points.items() if spec.unit in TO_KELVIN]
         features |= {f"{name}.slope": "K/min" for name in chosen}
+    if machine.state:
+        features |= running_points(machine.state)
     return features
+
+
+def texts(machine: Machine) -> frozenset[str]:
+    """Return those of the announced points whose values are texts."""
+    return frozenset({STATE}) if machine.state else frozenset()
 
 
 class Condition:
@@ -37,9 +47,15 @@ class Condition:
             kept.restore(self._chain.stages)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What the stages have to say of how the machine is doing, in words."""
+        return tuple(note for stage in self._chain.stages for note in getattr(stage, "notes", ()))
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What cannot be computed, and why."""
-        return (*(self._vibration.warnings if self._vibration else ()), *(self._kept.troubles if self._kept else ()))
+        stages = (warning for stage in self._chain.stages for warning in getattr(stage, "warnings", ()))
+        return (*stages, *(self._vibration.warnings if self._vibration else ()), *(self._kept.troubles if self._kept else ()))
 
     def scan(self, scan: Scan) -> list[Record]:
         """Take a Scan; return what is due."""
@@ -61,6 +77,10 @@ class Condition:
         """Keep what has to outlast a restart, when it is due or urgent, or `finally_`."""
         if self._kept is not None:
             await self._kept.save(self._chain.stages, now_s, finally_=finally_)
+            return
+        for stage in self._chain.stages:
+            if isinstance(stage, Durable):
+                stage.urgent = False  # nothing is kept here, so nothing waits for it
 
 
 def _stages(machine: Machine) -> list[Stage]:
@@ -68,4 +88,6 @@ def _stages(machine: Machine) -> list[Stage]:
     stages: list[Stage] = []
     if machine.temperature:
         stages.append(Slopes(machine.name, machine.temperature))
+    if machine.state:
+        stages.append(RunningStage(machine, machine.state))
     return stages

@@ -7,11 +7,14 @@ from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from gateway.model import Feature, PointTable, Quality, Record, Scan, Stamp
+from gateway.model import Feature, PointTable, Quality, Reading, Record, Scan, Stamp
 
 
 class Measured(Struct, frozen=True, gc=False):
-    """One value of a point or a feature: a number, None when it is bad, and `name` where the point gives its values names."""
+    """One value of a point or a feature: a number, and `name` where the point gives its values names.
+
+    A value that is bad is None and has no name; one that is nothing but a text, a state for example, is None with a name.
+    """
 
     point: str
     value: float | None
@@ -115,10 +118,11 @@ class Chain:
         return records
 
     def _offer(self, record: Record, start: int) -> list[Record]:
-        if not isinstance(record, Feature) or start >= len(self.stages):
+        if not isinstance(record, Feature | Reading) or start >= len(self.stages):
             return []
         value = record.value if record.quality is not Quality.BAD else None
-        return self._pass(Measured(record.point, value, record.unit, record.stamp, record.quality), start)
+        number, name = (None, value) if isinstance(value, str) else (value, "")
+        return self._pass(Measured(record.point, number, record.unit, record.stamp, record.quality, name), start)
 
 
 def _measured(scan: Scan, column: int, row: int) -> Measured:

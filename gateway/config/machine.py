@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from gateway.config.build import build, fields_of
 from gateway.config.connection import Line, Lines
+from gateway.config.derived import Derived
 from gateway.config.found import BAD, Found
 from gateway.config.node import Mapping, Node, Scalar, Sequence
 from gateway.config.options import Entries, accept, hopeless, options, together
@@ -102,7 +103,9 @@ class Machines:
             whole = bool(link) and unit is not BAD and (profile is None or profile.good)
             if whole:
                 assert link is not None
-                outcome.machine = Machine(spec.name, link, unit, float(spec.every), table, spec.vibration, spec.temperature)
+                outcome.machine = Machine(
+                    spec.name, link, unit, float(spec.every), table, spec.vibration, spec.temperature, state=spec.state
+                )
         return outcome
 
     def _profile(self, node: Mapping) -> Profile | None:
@@ -195,7 +198,9 @@ class Machines:
                 if f"{name}.slope" in entries:
                     words = f"the name '{name}.slope' belongs to the slope of '{name}' (see 'temperature:'); choose another"
                     self._found.error(entries[f"{name}.slope"].key, words)
-        outcome.features = tuple(features)
+        derived = Derived(outcome.name, entries, table, features, self._found)
+        derived.check(node)
+        outcome.features = tuple(derived.features)
 
 
 def _value(node: Mapping, key: str) -> Node | None:

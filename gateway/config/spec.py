@@ -21,6 +21,7 @@ from gateway.config.broker import BrokerUrl
 from gateway.config.host import LoopbackAddress
 from gateway.config.often import too_often
 from gateway.config.quantity import Duration, Rate, Resolution, Size
+from gateway.config.running import Running
 from gateway.config.temperature import Temperature
 from gateway.config.uplink import Credentials, Keep, Tls, Uplink
 from gateway.config.vibration import Vibration, VibrationFeature
@@ -43,6 +44,7 @@ __all__ = [
     "PointSpec",
     "Rate",
     "Resolution",
+    "Running",
     "SecretRef",
     "ShareFile",
     "ShareRule",
@@ -138,6 +140,7 @@ class MachineSpec(Spec, frozen=True, kw_only=True):
     )
     vibration: Vibration | None = None
     temperature: Temperature | None = None
+    state: Running | None = None
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""
@@ -230,6 +233,7 @@ class Machine(Struct, frozen=True):
     points: dict[str, Any]
     vibration: Vibration | None = None
     temperature: Temperature | None = None
+    state: Running | None = None
 
 
 class Contract(Struct, frozen=True):

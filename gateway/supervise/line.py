@@ -38,6 +38,11 @@ class MachineLine:
         slow = f"the processor is too slow: {passed_over} windows passed over; lengthen 'every'" if passed_over else ""
         return (*self.condition.warnings, *filter(None, [slow]))
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How the machine is doing, in words."""
+        return self.condition.notes
+
     def scan(self, scan: Scan) -> None:
         """Take one Scan: report what is worth it, compute what is due."""
         shape = self._shapes.get(scan.table)

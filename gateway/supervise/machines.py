@@ -108,6 +108,7 @@ class Machines:
                 "age_s": None if health.last is None else round((now.mono_ns - health.last.mono_ns) / 1e9, 3),
                 "since_s": None if health.since is None else round((now.mono_ns - health.since.mono_ns) / 1e9, 3),
                 "line": to_builtins(getattr(poller.driver, "counters", {})),
+                "condition": list(self._lines[name].notes),
                 "warnings": [
                     *getattr(poller.driver, "warnings", ()),
                     *filter(None, [watched.warning]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.condition import announced
+from gateway.condition import announced, texts
 from gateway.config.spec import Machine
 from gateway.shape import form_of
 from gateway.uplink.sparkplug.device import Point
@@ -13,5 +13,6 @@ def points_of(machine: Machine) -> list[Point]:
     points = [Point(name, spec.unit, form_of(spec)) for name, spec in machine.points.items()]
     limits = [name for name, spec in machine.points.items() if spec.limits]
     points += [Point(f"{name}/limit", form="text", of=name, initial="normal") for name in limits]
-    points += [Point(name, unit, "number") for name, unit in announced(machine).items()]
+    words = texts(machine)
+    points += [Point(name, unit, "text" if name in words else "number") for name, unit in announced(machine).items()]
     return points

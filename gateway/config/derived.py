@@ -1,0 +1,108 @@
+"""What is derived from points and features of a machine: each name it rests on exists and fits, and none of its own is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from gateway.config import running
+from gateway.config.build import build
+from gateway.config.found import BAD, Found
+from gateway.config.node import Mapping, Node, Scalar, Sequence
+from gateway.config.running import Running
+from gateway.config.words import meant, quoted
+
+
+class Derived:
+    """Checks the keys of one machine that derive points from other ones, and names these points.
+
+    Attributes:
+        features: the names of what is computed; what is derived is added to it.
+    """
+
+    def __init__(self, machine: str, entries: dict[Any, Any], table: dict[str, Any], features: list[str], found: Found) -> None:
+        self.features = features
+        self._machine = machine
+        self._entries = entries
+        self._table = table
+        self._found = found
+
+    def check(self, node: Mapping) -> None:
+        """Check what `node`, the machine, derives; what its structs say themselves was reported already."""
+        entry = node.entries.get("state")
+        if entry is not None and isinstance(entry.value, Mapping):
+            self._state(entry.value)
+
+    def _state(self, node: Mapping) -> None:
+        spec = build(Running, node, Found())
+        self._named(node, "by", [*self._entries, *self.features])
+        self._named(node, "fault", self._entries)
+        self._named(node, "cycles", self._entries)
+        by, cycles = self._table.get(_text(node, "by")), _text(node, "cycles")
+        if by is not None and "run" in node.entries and _is_text(by):
+            words = f"'{_text(node, 'by')}' is a text, which no threshold can be held against; name a point with numbers"
+            self._found.error(node.entries["by"].value, words)
+        if self._names_of(cycles):
+            words = f"'{cycles}' has names for its values and counts nothing; name a counter"
+            self._found.error(node.entries["cycles"].value, words)
+        names = self._names_of(_text(node, "by"))
+        states = _value(node, "states")
+        if names is not None and states is None and "run" in node.entries:
+            words = f"'{_text(node, 'by')}' has names for its values ({', '.join(names)})"
+            self._found.error(
+                node.entries["run"].key, f"{words}; say which of them mean what with 'states: {{run: [{names[-1]}]}}'"
+            )
+        if isinstance(states, Mapping) and _text(node, "by") in self._table:
+            if names is None:
+                words = f"'{_text(node, 'by')}' has no names for its values; give it 'states', or write a number with 'run'"
+                self._found.error(node.entries["states"].key, words)
+            else:
+                self._mapped(states, names)
+        if spec is not BAD:
+            self._add(running.points_of(spec), "state", "the state of the machine")
+
+    def _mapped(self, states: Mapping, names: list[str]) -> None:
+        """Check the names of a point that stand for states."""
+        taken: set[str] = set()
+        for entry in states.entries.values():
+            for item in entry.value.items if isinstance(entry.value, Sequence) else ():
+                if isinstance(item, Scalar) and item.text not in names:
+                    self._found.error(item, f"this point has no name {quoted(item.text)} for a value{meant(item.text, names)}")
+                taken.add(item.text if isinstance(item, Scalar) else "")
+        if left := [name for name in names if name not in taken]:
+            words = f"nothing is said of {', '.join(map(quoted, left))}, in which the state is unknown"
+            self._found.warning(states.place, words)
+
+    def _named(self, node: Mapping, key: str, known: Iterable[Any]) -> None:
+        """Check that what a key names is one of those known."""
+        value = _value(node, key)
+        names = [str(name) for name in known]
+        if isinstance(value, Scalar) and isinstance(value.value, str) and value.text not in names:
+            what = "point or feature" if self.features and key == "by" else "point"
+            self._found.error(value, f"machine '{self._machine}' has no {what} {quoted(value.text)}{meant(value.text, names)}")
+
+    def _names_of(self, point: str) -> list[str] | None:
+        states = getattr(self._table.get(point), "states", None)
+        return list(states.values()) if states else None
+
+    def _add(self, names: Iterable[str], key: str, what: str) -> None:
+        """Note derived points; a point of the machine that has such a name is an error."""
+        for name in names:
+            if name in self._entries:
+                words = f"the name '{name}' belongs to {what} (see '{key}:'); choose another"
+                self._found.error(self._entries[name].key, words)
+            self.features.append(name)
+
+
+def _is_text(point: Any) -> bool:
+    return bool(getattr(point, "bits", None)) or "string" in {getattr(point, "type", ""), getattr(point, "kind", "")}
+
+
+def _value(node: Mapping, key: str) -> Node | None:
+    entry = node.entries.get(key)
+    return entry.value if entry else None
+
+
+def _text(node: Mapping, key: str) -> str:
+    value = _value(node, key)
+    return value.text if isinstance(value, Scalar) else ""
