@@ -9,4 +9,5 @@ cdef struct Band:
 cdef Band band_of(Py_ssize_t bins, double bin_hz, double low_hz, double high_hz) except *
 cdef double mean_square(const double *psd, double bin_hz, const Band *band, int integrations) noexcept nogil
 cdef double order_amplitude(const double *psd, Py_ssize_t bins, double bin_hz, double hz) noexcept nogil
-cdef Py_ssize_t excursions(const float *x, Py_ssize_t n, double mean, double level) noexcept nogil
+cdef int high_frequency_band(Py_ssize_t bins, double bin_hz, Band *band) except -1
+cdef float high_frequency_reach(double rms) noexcept nogil

@@ -6,10 +6,6 @@ from cython_ext.results import HighFrequency as HighFrequency
 
 _Out = TypeVar("_Out", bound=WriteableBuffer)
 
-HIGH_FREQUENCY_HZ: tuple[float, float]
-HIGH_FREQUENCY_LEVEL: float
-HIGHEST_SHARE: float
-
 def band_rms(psd: ReadableBuffer, bin_hz: float, low_hz: float, high_hz: float) -> float: ...
 def velocity_rms(psd: ReadableBuffer, bin_hz: float, low_hz: float = 10.0, high_hz: float = 1000.0) -> float: ...
 def displacement_rms(psd: ReadableBuffer, bin_hz: float, low_hz: float = 10.0, high_hz: float = 1000.0) -> float: ...

@@ -7,19 +7,23 @@ all. A band that ends above the density ends with it. A density that is not fini
 is given. `cython_ext.reference` says the same in plain Python and is the test oracle.
 """
 
-from libc.math cimport M_PI, NAN, ceil, fabs, floor, isfinite, sqrt
+from libc.math cimport M_PI, NAN, ceil, fabs, floor, sqrt
 
+from cython_ext.moments cimport MEAN, MOMENTS_FIELDS, RMS, moments, moments_clear, moments_result, moments_update, samples_excursions
 from cython_ext.results import HighFrequency
 
-HIGH_FREQUENCY_HZ = (5000.0, 10_000.0)
-"""Band of the high-frequency index: where metal touches metal, above what shafts and gears excite."""
+cdef extern from "src/backend.h" nogil:
+    bint backend_is_avx2()
 
-HIGH_FREQUENCY_LEVEL = 3.5
-"""Times its RMS that a signal must exceed to be counted by the high-frequency index; noise does so once in 2000 samples."""
+cdef enum:
+    # the high-frequency index: where metal touches metal, above what shafts and gears excite
+    HIGH_FREQUENCY_LOW_HZ = 5000
+    HIGH_FREQUENCY_HIGH_HZ = 10_000
 
-HIGHEST_SHARE = 0.95
-"""Share of half the rate up to which a sensor's filter leaves the spectrum alone."""
-
+# of half the rate, up to which a sensor's filter leaves the spectrum alone
+cdef double HIGHEST_SHARE = 0.95
+# times its RMS that a signal must exceed to be counted; noise does so once in 2000 samples
+cdef double HIGH_FREQUENCY_LEVEL = 3.5
 cdef double HALF_WIDTH_BINS = 1.5
 cdef double HALF_WIDTH_SHARE = 0.01
 cdef double ROUNDING = 1e-6
@@ -214,6 +218,19 @@ def harmonics(const double[::1] psd, double bin_hz, double shaft_hz, double firs
     return out.base
 
 
+cdef int high_frequency_band(Py_ssize_t bins, double bin_hz, Band *band) except -1:
+    """Whether the density reaches into the band of the high-frequency index, and the part it reaches."""
+    cdef double high_hz = min(<double>HIGH_FREQUENCY_HIGH_HZ, HIGHEST_SHARE * (bins - 1) * bin_hz)
+    if high_hz <= HIGH_FREQUENCY_LOW_HZ:
+        return 0
+    band[0] = band_of(bins, bin_hz, HIGH_FREQUENCY_LOW_HZ, high_hz)
+    return 1
+
+
+cdef float high_frequency_reach(double rms) noexcept nogil:
+    return <float>(HIGH_FREQUENCY_LEVEL * rms)
+
+
 def high_frequency_index(const float[::1] x, const double[::1] psd, double bin_hz):
     """Return `HighFrequency`: the RMS from 5 to 10 kHz, and how often the signal leaves 3.5 times its RMS.
 
@@ -230,39 +247,23 @@ def high_frequency_index(const float[::1] x, const double[::1] psd, double bin_h
         ValueError: there are no samples or no bins.
     """
     cdef Band band
-    cdef Py_ssize_t n = x.shape[0]
-    cdef Py_ssize_t i
+    cdef moments m
+    cdef double[MOMENTS_FIELDS] fields
+    cdef long n = x.shape[0]
+    cdef long peaks = 0
+    cdef bint avx2 = backend_is_avx2()
     cdef double rms = NAN
-    cdef double mean = 0
-    cdef double square = 0
-    cdef double low_hz = HIGH_FREQUENCY_HZ[0]
-    cdef double high_hz
     if n == 0:
         raise ValueError("no samples to look for peaks in")
     check_density(psd.shape[0], bin_hz)
-    high_hz = min(<double>HIGH_FREQUENCY_HZ[1], <double>HIGHEST_SHARE * (psd.shape[0] - 1) * bin_hz)
-    if high_hz > low_hz:
-        band = band_of(psd.shape[0], bin_hz, low_hz, high_hz)
+    if high_frequency_band(psd.shape[0], bin_hz, &band):
         rms = sqrt(mean_square(&psd[0], bin_hz, &band, 0))
     with nogil:
-        for i in range(n):
-            mean += x[i]
-        mean /= n
-        for i in range(n):
-            square += (x[i] - mean) * (x[i] - mean)
-    if not isfinite(square):
+        moments_clear(&m)
+        moments_update(&m, &x[0], n, avx2)
+        moments_result(&m, fields)
+        if not m.wrong:
+            peaks = samples_excursions(&x[0], n, <float>fields[MEAN], high_frequency_reach(fields[RMS]), avx2)
+    if m.wrong:
         return HighFrequency(NAN, NAN)
-    return HighFrequency(rms, <double>excursions(&x[0], n, mean, HIGH_FREQUENCY_LEVEL * sqrt(square / n)))
-
-
-cdef Py_ssize_t excursions(const float *x, Py_ssize_t n, double mean, double level) noexcept nogil:
-    """How many runs of samples are farther than `level` from the mean."""
-    cdef Py_ssize_t count = 0
-    cdef Py_ssize_t i
-    cdef bint beyond
-    cdef bint before = False
-    for i in range(n):
-        beyond = fabs(x[i] - mean) > level
-        count += beyond and not before
-        before = beyond
-    return count
+    return HighFrequency(rms, <double>peaks)

@@ -6,6 +6,10 @@ from typing import NamedTuple
 class Statistics(NamedTuple):
     """Statistics of one piece of signal, in the signal's unit where they have one.
 
+    Everything is of the signal without its mean, for a sensor may hold gravity. In shape, impulse, clearance and crossings the
+    mean is that of the buffer in which the samples came, rounded to float32, and of its first 65,536 samples where it is longer;
+    for a window, therefore, its mean. The three ratios are NaN where every buffer was a constant.
+
     Attributes:
         count: number of samples.
         mean: arithmetic mean.
@@ -17,6 +21,13 @@ class Statistics(NamedTuple):
         kurtosis: fourth standardised moment, biased, not the excess; 3 for noise with a normal distribution, 1.5 for a sine.
         minimum: smallest sample.
         maximum: largest sample.
+        shape: rms / mean distance from the mean; 1.111 for a sine, 1.253 for noise.
+        impulse: peak / mean distance from the mean; 1.571 for a sine.
+        clearance: peak / squared mean of the square roots of the distances from the mean; 1.716 for a sine.
+        zero_crossings: how often the signal crosses its mean; a sample on the mean counts as above.
+        clipped: share of samples in runs of three or more at the minimum or the maximum: 0 to 1, near 0 unless a range was
+            exceeded; 0 for a constant. A signal of few steps of its converter has such runs, too.
+        nonfinite: number of samples that are NaN or infinite.
     """
 
     count: int  # type: ignore[assignment]  # hides tuple.count, which nobody wants here
@@ -29,6 +40,12 @@ class Statistics(NamedTuple):
     kurtosis: float
     minimum: float
     maximum: float
+    shape: float
+    impulse: float
+    clearance: float
+    zero_crossings: float
+    clipped: float
+    nonfinite: int
 
 
 class HighFrequency(NamedTuple):

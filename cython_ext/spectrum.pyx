@@ -12,12 +12,11 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.math cimport M_PI, cos
 from libc.string cimport memset
 
+from cython_ext.moments cimport samples_sum
+
 cdef extern from "src/backend.h" nogil:
     bint backend_is_avx2()
     const char *backend_name()
-
-cdef extern from "src/moments.h" nogil:
-    double samples_sum(const float *x, long n, bint avx2)
 
 cdef extern from "src/rfft.h" nogil:
     rfft_plan *rfft_new(long n, bint avx2)

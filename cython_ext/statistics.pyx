@@ -1,65 +1,126 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Statistics of a signal in one pass over its samples, and the robust slope of a trend.
+"""Statistics of a signal in one pass over its samples, mergeable, and the robust slope of a trend.
 
 `cython_ext.reference` says the same in plain Python and is the test oracle.
 """
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
-from libc.math cimport NAN, isfinite, sqrt
+from libc.math cimport NAN, isfinite
 
+from cython_ext.moments cimport MOMENTS_FIELDS, moments, moments_clear, moments_merge, moments_result, moments_update
 from cython_ext.results import Statistics
 
 cdef extern from "src/backend.h" nogil:
     bint backend_is_avx2()
 
-cdef extern from "src/moments.h" nogil:
-    ctypedef struct moments:
-        double[4] sums
-        float low
-        float high
-    double samples_sum(const float *x, long n, bint avx2)
-    void samples_moments(const float *x, long n, double shift, moments *result, bint avx2)
-
 cdef enum:
-    # samples whose mean is the shift of the power sums: enough that no outlier at the start can spoil their precision
-    SHIFT_SAMPLES = 64
     # a slope per pair of points: 16 MB of scratch memory
     MOST_POINTS = 2048
 
 
-def statistics(const float[::1] x):
-    """Return the `Statistics` of `x`: float32 samples, float64 sums, one pass.
+cdef object fields_of(const moments *m):
+    cdef double[MOMENTS_FIELDS] f
+    moments_result(m, f)
+    return Statistics(
+        m.count, f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9], f[10], f[11], f[12], f[13], f[14], <long>f[15]
+    )
 
-    A constant signal, and a single sample, have rms and peak 0; crest, skewness and kurtosis are NaN then, since they do not exist.
-    With a sample that is not finite everything but the count is NaN.
+
+def statistics(const float[::1] x):
+    """Return the `Statistics` of `x`: float32 samples, one pass over memory, float64 sums of blocks of float32 sums.
+
+    Within 1e-6 of the exact value, relative, skewness within 1e-6 absolute. A constant signal, and a single sample, have rms, peak,
+    crossings and clipped 0; what is divided by the RMS is NaN then, since it does not exist. With a sample that is not finite
+    everything but `count` and `nonfinite` is NaN.
 
     Raises:
         ValueError: there are no samples.
     """
-    cdef long n = x.shape[0]
-    cdef double shift, offset, mean, second, third, fourth, variance, rms, peak, crest, skewness, kurtosis
     cdef moments m
     cdef bint avx2 = backend_is_avx2()
-    if n == 0:
+    if x.shape[0] == 0:
         raise ValueError("no samples to take statistics of")
     with nogil:
-        shift = samples_sum(&x[0], min(n, <long>SHIFT_SAMPLES), avx2) / min(n, <long>SHIFT_SAMPLES)
-        samples_moments(&x[0], n, shift, &m, avx2)
-    if not isfinite(m.sums[3]):
-        return Statistics(n, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN)
-    if m.low == m.high:
-        return Statistics(n, m.low, 0.0, 0.0, 0.0, NAN, NAN, NAN, m.low, m.low)
-    # from power sums about the shift to central moments
-    offset = m.sums[0] / n
-    second, third, fourth = m.sums[1] / n, m.sums[2] / n, m.sums[3] / n
-    mean = shift + offset
-    variance = second - offset * offset
-    third = third - 3 * offset * second + 2 * offset**3
-    fourth = fourth - 4 * offset * (m.sums[2] / n) + 6 * offset**2 * second - 3 * offset**4
-    rms = sqrt(variance)
-    peak = max(m.high - mean, mean - m.low)
-    crest, skewness, kurtosis = peak / rms, third / (variance * rms), fourth / (variance * variance)
-    return Statistics(n, mean, rms, peak, <double>m.high - m.low, crest, skewness, kurtosis, m.low, m.high)
+        moments_clear(&m)
+        moments_update(&m, &x[0], x.shape[0], avx2)
+    return fields_of(&m)
+
+
+cdef class Moments:
+    """Statistics of a signal that comes in buffers, or in parts that were looked at apart; 200 bytes, whatever its length.
+
+    All fields are those of the whole signal, except that shape, impulse, clearance and crossings are about the mean of the
+    buffer that each sample came in (see `Statistics`). One thread at a time.
+    """
+
+    cdef moments state
+    cdef bint avx2
+    cdef bint busy
+
+    def __cinit__(self):
+        self.avx2 = backend_is_avx2()
+        moments_clear(&self.state)
+
+    def __len__(self):
+        return self.state.count
+
+    def update(self, const float[::1] x):
+        """Take the next samples of the signal; none are fine, too.
+
+        Raises:
+            RuntimeError: another thread is using this accumulator.
+        """
+        if x.shape[0] == 0:
+            return
+        self._take()
+        with nogil:
+            moments_update(&self.state, &x[0], x.shape[0], self.avx2)
+        self.busy = False
+
+    def merge(self, Moments other not None):
+        """Take in what another accumulator has seen: a later part of the signal, or another signal of the same kind.
+
+        A run of clipped samples and a crossing that lie across the seam are not seen.
+
+        Raises:
+            RuntimeError: another thread is using one of the two.
+        """
+        cdef moments copy
+        other._take()
+        copy = other.state
+        other.busy = False
+        self._take()
+        moments_merge(&self.state, &copy)
+        self.busy = False
+
+    def result(self):
+        """Return the `Statistics` of everything so far.
+
+        Raises:
+            ValueError: there are no samples.
+            RuntimeError: another thread is using this accumulator.
+        """
+        if self.state.count == 0:
+            raise ValueError("no samples to take statistics of")
+        self._take()
+        self.busy = False
+        return fields_of(&self.state)
+
+    def clear(self):
+        """Begin anew.
+
+        Raises:
+            RuntimeError: another thread is using this accumulator.
+        """
+        self._take()
+        moments_clear(&self.state)
+        self.busy = False
+
+    cdef int _take(self) except -1:
+        if self.busy:
+            raise RuntimeError("this accumulator is in use by another thread; make one per thread and merge them")
+        self.busy = True
+        return 0
 
 
 def theil_sen(const double[::1] t, const double[::1] y):

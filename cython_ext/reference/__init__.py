@@ -10,7 +10,7 @@ from .frames import HEAD, crc32c, frame, scan
 from .gate import Gate
 from .registers import BIT, BOOL, FLOAT32, FLOAT64, INT16, INT32, INT64, UINT16, UINT32, UINT64, Decoder, Item, crc16
 from .spectrum import ComplexFFT, RealFFT, Welch, next_fast_length
-from .statistics import statistics, theil_sen
+from .statistics import Moments, statistics, theil_sen
 
 __all__ = [
     "BIT",
@@ -28,6 +28,7 @@ __all__ = [
     "Decoder",
     "Gate",
     "Item",
+    "Moments",
     "RealFFT",
     "Welch",
     "band_energies",

@@ -1,25 +1,39 @@
-/* Sum and power sums of float32 samples in float64. Included once per build, after lanes.h. */
+/* Sums, powers and extremes of float32 samples. Included once per build, after lanes.h. */
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 
 #define HALF (LANES / 2)
+#define BLOCK (32 * LANES)
 #define mask NAME(mask)
 #define narrow NAME(narrow)
 #define wide NAME(wide)
 #define widen NAME(widen)
+#define widened NAME(widened)
 #define across NAME(across)
+#define across_floats NAME(across_floats)
+#define magnitude NAME(magnitude)
+#define rooted NAME(rooted)
 #define larger NAME(larger)
+#define smaller NAME(smaller)
+#define block NAME(block)
 
 typedef int mask __attribute__((vector_size(4 * LANES)));
 typedef float narrow __attribute__((vector_size(4 * HALF)));
 typedef double wide __attribute__((vector_size(8 * HALF)));
 
-INLINE wide widen(const float *from) {
-    narrow v;
-    memcpy(&v, from, sizeof v);
+INLINE wide widened(narrow v) {
 #if LANES == 8 /* one instruction, of which GCC 12 makes four and a detour over the stack */
     return (wide)__builtin_ia32_cvtps2pd256(v);
 #else
     return __builtin_convertvector(v, wide);
 #endif
+}
+
+INLINE wide widen(const float *from) {
+    narrow v;
+    memcpy(&v, from, sizeof v);
+    return widened(v);
 }
 
 INLINE double across(wide v) {
@@ -28,11 +42,32 @@ INLINE double across(wide v) {
     return sum;
 }
 
-/* Where either is NaN the comparison is false and `b` is taken; callers learn of the NaN from the sums. */
-INLINE vec larger(vec a, vec b) {
-    const mask take = a > b;
-    return (vec)(((mask)a & take) | ((mask)b & ~take));
+INLINE double across_floats(vec v) {
+    narrow halves[2];
+    memcpy(halves, &v, sizeof v);
+    return across(widened(halves[0]) + widened(halves[1]));
 }
+
+INLINE vec magnitude(vec v) { return (vec)((mask)v & 0x7fffffff); }
+
+/* GCC knows no square root, maximum or minimum of a vector; with a NaN callers learn of it from the sums. */
+#if LANES == 8
+INLINE vec rooted(vec v) { return __builtin_ia32_sqrtps256(v); }
+INLINE vec larger(vec a, vec b) { return __builtin_ia32_maxps256(a, b); }
+INLINE vec smaller(vec a, vec b) { return __builtin_ia32_minps256(a, b); }
+#elif defined(__x86_64__)
+INLINE vec rooted(vec v) { return __builtin_ia32_sqrtps(v); }
+INLINE vec larger(vec a, vec b) { return __builtin_ia32_maxps(a, b); }
+INLINE vec smaller(vec a, vec b) { return __builtin_ia32_minps(a, b); }
+#elif defined(__aarch64__)
+INLINE vec rooted(vec v) { return (vec)vsqrtq_f32((float32x4_t)v); }
+INLINE vec larger(vec a, vec b) { return (vec)vmaxq_f32((float32x4_t)a, (float32x4_t)b); }
+INLINE vec smaller(vec a, vec b) { return (vec)vminq_f32((float32x4_t)a, (float32x4_t)b); }
+#else
+INLINE vec rooted(vec v) { return (vec){sqrtf(v[0]), sqrtf(v[1]), sqrtf(v[2]), sqrtf(v[3])}; }
+INLINE vec larger(vec a, vec b) { return (vec)(((mask)a & (a > b)) | ((mask)b & ~(a > b))); }
+INLINE vec smaller(vec a, vec b) { return (vec)(((mask)a & (a < b)) | ((mask)b & ~(a < b))); }
+#endif
 
 KERNEL double NAME(sum)(const float *x, long n) {
     wide part[4] = {{0}}; /* four sums side by side hide the latency of the additions */
@@ -44,49 +79,82 @@ KERNEL double NAME(sum)(const float *x, long n) {
     return total;
 }
 
-/* Power sums about `shift`, and the extremes, in one pass over memory; n >= 1. */
-KERNEL void NAME(powers)(const float *x, long n, double shift, moments *result) {
-    wide one[2] = {{0}}, two[2] = {{0}}, three[2] = {{0}}, four[2] = {{0}};
-    float high = x[0], low = x[0];
+/* Vectors of a block: x[0..n), n a multiple of LANES, and x[n] is a sample too. */
+INLINE void block(moments *m, const float *x, long n, float level, moments_sums *sums, mask *crossings) {
+    vec one = {0}, two = {0}, three = {0}, four = {0}, distances = {0}, roots = {0};
+    vec lows = load(x), highs = lows;
+    for (long i = 0; i < n; i += LANES) {
+        const vec v = load(x + i), d = v - level, next = load(x + i + 1) - level, squared = d * d, distance = magnitude(d);
+        *crossings -= ((mask)d ^ (mask)next) >> 31;
+        lows = smaller(v, lows);
+        highs = larger(v, highs);
+        one += d;
+        two += squared;
+        three += squared * d;
+        four += squared * squared;
+        distances += distance;
+        roots += rooted(distance);
+    }
+    float low = lows[0], high = highs[0];
+    for (int k = 1; k < LANES; k++) {
+        low = lows[k] < low ? lows[k] : low;
+        high = highs[k] > high ? highs[k] : high;
+    }
+    const float reach = high - level > level - low ? high - level : level - low;
+    if (reach == 0 || (reach >= MOMENTS_LEAST && reach <= MOMENTS_MOST)) {
+        sums->powers[0] += across_floats(one);
+        sums->powers[1] += across_floats(two);
+        sums->powers[2] += across_floats(three);
+        sums->powers[3] += across_floats(four);
+        sums->absolute += across_floats(distances);
+        sums->root += across_floats(roots);
+    } else {
+        moments_add_exactly(x, n, level, sums);
+    }
+    moments_meet_block(m, low, high, x, n);
+}
+
+/* Sums about the level, and into `m` the extremes and the crossings of the level; n >= 1. */
+KERNEL void NAME(pass)(moments *m, const float *x, long n, float level, moments_sums *sums) {
+    mask crossings = {0};
     long i = 0;
-    if (n >= LANES) {
-        vec highs = load(x), negative_lows = -highs;
-        for (; i + LANES <= n; i += LANES) {
-            const vec v = load(x + i);
-            highs = larger(v, highs);
-            negative_lows = larger(-v, negative_lows);
-            for (int k = 0; k < 2; k++) {
-                const wide d = widen(x + i + k * HALF) - shift, squared = d * d;
-                one[k] += d;
-                two[k] += squared;
-                three[k] += squared * d;
-                four[k] += squared * squared;
-            }
-        }
-        for (int k = 0; k < LANES; k++) {
-            high = highs[k] > high ? highs[k] : high;
-            low = -negative_lows[k] < low ? -negative_lows[k] : low;
-        }
+    for (; i + BLOCK < n; i += BLOCK) block(m, x + i, BLOCK, level, sums, &crossings);
+    const long vectors = (n - 1 - i) / LANES * LANES;
+    if (vectors) block(m, x + i, vectors, level, sums, &crossings);
+    for (int k = 0; k < LANES; k++) m->crossings += crossings[k];
+    i += vectors;
+    moments_add_exactly(x + i, n - i, level, sums);
+    float low = x[i], high = x[i];
+    for (long k = i; k < n; k++) {
+        low = x[k] < low ? x[k] : low;
+        high = x[k] > high ? x[k] : high;
+        if (k + 1 < n) m->crossings += (x[k] >= level) != (x[k + 1] >= level);
     }
-    double sums[4] = {across(one[0] + one[1]), across(two[0] + two[1]), across(three[0] + three[1]), across(four[0] + four[1])};
-    for (; i < n; i++) {
-        const double d = x[i] - shift, squared = d * d;
-        sums[0] += d;
-        sums[1] += squared;
-        sums[2] += squared * d;
-        sums[3] += squared * squared;
-        high = x[i] > high ? x[i] : high;
-        low = x[i] < low ? x[i] : low;
-    }
-    memcpy(result->sums, sums, sizeof sums);
-    result->low = low;
-    result->high = high;
+    moments_meet_block(m, low, high, x + i, n - i);
+}
+
+KERNEL long NAME(excursions)(const float *x, long n, float level, float reach) {
+    mask starts = {0};
+    long count = n > 0 && fabsf(x[0] - level) > reach;
+    long i = 1;
+    for (; i + LANES <= n; i += LANES)
+        starts -= (magnitude(load(x + i) - level) > reach) & ~(magnitude(load(x + i - 1) - level) > reach);
+    for (int k = 0; k < LANES; k++) count += starts[k];
+    for (; i < n; i++) count += fabsf(x[i] - level) > reach && !(fabsf(x[i - 1] - level) > reach);
+    return count;
 }
 
 #undef HALF
+#undef BLOCK
 #undef mask
 #undef narrow
 #undef wide
 #undef widen
+#undef widened
 #undef across
+#undef across_floats
+#undef magnitude
+#undef rooted
 #undef larger
+#undef smaller
+#undef block
