@@ -9,8 +9,10 @@ from .bands import band_energies, band_rms, displacement_rms, harmonics, high_fr
 from .frames import HEAD, crc32c, frame, scan
 from .gate import Gate
 from .registers import BIT, BOOL, FLOAT32, FLOAT64, INT16, INT32, INT64, UINT16, UINT32, UINT64, Decoder, Item, crc16
+from .ring import Ring
 from .spectrum import ComplexFFT, RealFFT, Welch, next_fast_length
 from .statistics import Moments, statistics, theil_sen
+from .trackers import cusum, ewma, goertzel, page_hinkley
 
 __all__ = [
     "BIT",
@@ -30,16 +32,21 @@ __all__ = [
     "Item",
     "Moments",
     "RealFFT",
+    "Ring",
     "Welch",
     "band_energies",
     "band_rms",
     "crc16",
     "crc32c",
+    "cusum",
     "displacement_rms",
+    "ewma",
     "frame",
+    "goertzel",
     "harmonics",
     "high_frequency_index",
     "next_fast_length",
+    "page_hinkley",
     "scan",
     "statistics",
     "theil_sen",
