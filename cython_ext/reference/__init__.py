@@ -6,6 +6,7 @@ Nothing in the daemon imports this. Where a kernel promises how numbers are roun
 from __future__ import annotations
 
 from .bands import band_energies, band_rms, displacement_rms, harmonics, high_frequency_index, velocity_rms
+from .envelope import Envelope
 from .frames import HEAD, crc32c, frame, scan
 from .gate import Gate
 from .registers import BIT, BOOL, FLOAT32, FLOAT64, INT16, INT32, INT64, UINT16, UINT32, UINT64, Decoder, Item, crc16
@@ -28,6 +29,7 @@ __all__ = [
     "UINT64",
     "ComplexFFT",
     "Decoder",
+    "Envelope",
     "Gate",
     "Item",
     "Moments",
