@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""The transforms for other kernels: `from cython_ext.spectrum cimport ComplexFFT, RealFFT, fast_length`.
+"""The transforms for other kernels: `from cython_ext.spectrum cimport ComplexFFT, RealFFT, Welch, fast_length`.
 
 Nothing here checks or locks: whoever owns a plan gives it buffers of the right length, from one thread at a time.
 """
@@ -40,3 +40,18 @@ cdef class ComplexFFT:
     # (n - j) % n of this, divided by n: read backwards, this is the fastest inverse.
     cdef void forward_apart(self, const float *x, float **re, float **im) noexcept nogil
     cdef object _transform(self, const float[::1] x, object out, bint inverse)
+
+cdef class Welch:
+    cdef rfft_plan *plan
+    cdef float *window
+    cdef float *scratch
+    cdef double *power
+    cdef double scale
+    cdef bint avx2
+    cdef bint busy
+    cdef readonly long nfft
+    cdef readonly double rate_hz
+    cdef readonly str backend
+
+    # n >= nfft samples to the density of nfft/2 + 1 bins
+    cdef void average_into(self, const float *x, long n, double *density) noexcept nogil

@@ -235,6 +235,8 @@ cdef class ComplexFFT:
 cdef class Welch:
     """Power spectral density by Welch's method: periodic Hann window, 50 % overlap, each segment without its mean, one-sided.
 
+    Attributes that can be read: `nfft`, `rate_hz`, `bin_hz` (distance of two bins) and `backend` (the build in use).
+
     Args:
         nfft: samples per segment, even without a prime factor above 5.
         rate_hz: samples per second.
@@ -242,20 +244,6 @@ cdef class Welch:
     Raises:
         ValueError: `nfft` is another length (the message names the next good one), or `rate_hz` is not above 0.
     """
-
-    cdef rfft_plan *plan
-    cdef float *window
-    cdef float *scratch
-    cdef double *power
-    cdef double scale
-    cdef bint avx2
-    cdef bint busy
-    cdef readonly long nfft
-    """Samples per segment."""
-    cdef readonly double rate_hz
-    """Samples per second."""
-    cdef readonly str backend
-    """The build in use: `avx2`, `sse2` or `neon`."""
 
     def __cinit__(self, long nfft, double rate_hz):
         cdef long i
@@ -316,11 +304,11 @@ cdef class Welch:
             raise RuntimeError("this plan is in use by another thread; make one per thread")
         self.busy = True
         with nogil:
-            self._average(&x[0], x.shape[0], &density[0])
+            self.average_into(&x[0], x.shape[0], &density[0])
         self.busy = False
         return out
 
-    cdef void _average(self, const float *x, long n, double *density) noexcept nogil:
+    cdef void average_into(self, const float *x, long n, double *density) noexcept nogil:
         cdef long bins = self.nfft // 2 + 1
         cdef long segments = 0
         cdef long hop = self.nfft // 2
