@@ -70,7 +70,7 @@ class App:
         ]
         await self._recipients.apply(self.config)
         await self._machines.apply(self.config.machines)
-        server = control.ControlServer(self._folder.path, self)
+        server = control.ControlServer(self._folder.path, self, self._machines.desk)
         await server.start()
         await self._exporter.listen(self.config.metrics)
         names = {"site": self.config.site, "gateway": self.config.gateway}

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import pwd
 import socket
 import struct
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from typing import Any
 import msgspec
 
 from gateway.log import get
-from gateway.ports import Runtime
+from gateway.ports import Operates, Runtime
 
 NAME = "gateway.sock"
 MOST_BYTES = 64 * 1024
@@ -87,9 +88,10 @@ class DataFolder:
 class ControlServer:
     """Answers requests on the socket in a data folder from a `Runtime`."""
 
-    def __init__(self, folder: Path, runtime: Runtime) -> None:
+    def __init__(self, folder: Path, runtime: Runtime, desk: Operates | None = None) -> None:
         self._folder = folder
         self._runtime = runtime
+        self._desk = desk
         self._server: asyncio.Server | None = None
         self._has_file = True
         self._open: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
@@ -125,9 +127,10 @@ class ControlServer:
         self._open[writer] = asyncio.current_task()
         try:
             # a socket without a file has no permissions
-            ours = self._has_file or _user(writer.get_extra_info("socket")) in (0, os.geteuid())
+            user = _user(writer.get_extra_info("socket"))
+            ours = self._has_file or user in (0, os.geteuid())
             while ours and (line := await reader.readline()):
-                writer.write(msgspec.json.encode(await _one(self._runtime, line)) + b"\n")
+                writer.write(msgspec.json.encode(await _one(self._runtime, self._desk, line, user)) + b"\n")
                 async with asyncio.timeout(PATIENCE_S):
                     await writer.drain()
         except (ConnectionError, ValueError, TimeoutError):
@@ -139,7 +142,7 @@ class ControlServer:
                 await writer.wait_closed()
 
 
-async def _one(runtime: Runtime, line: bytes) -> dict[str, Any]:
+async def _one(runtime: Runtime, desk: Operates | None, line: bytes, user: int) -> dict[str, Any]:
     try:
         request = msgspec.json.decode(line, type=dict[str, Any])
     except msgspec.DecodeError as error:
@@ -155,7 +158,12 @@ async def _one(runtime: Runtime, line: bytes) -> dict[str, Any]:
             return await runtime.apply(path)
         case {"op": "apply", **rest} if not rest:
             return await runtime.apply(None)
-    return {"error": f"unknown request {request.get('op')!r}; known: status, metrics, apply"}
+        case {"op": "alarms", **rest} if not rest and desk is not None:
+            return {"alarms": desk.alarms(), "limits": [event for event in runtime.status()["alarms"] if event["kind"] == "limit"]}
+        case {"op": "alarm", "deed": str() as deed, "machine": str() as machine, "point": str() as point, **rest} if desk:
+            for_s = rest.get("for_s")
+            return await desk.operate(deed, machine, point, by=_name(user), for_s=for_s if isinstance(for_s, int | float) else None)
+    return {"error": f"unknown request {request.get('op')!r}; known: status, metrics, apply, alarms, alarm"}
 
 
 class _Everything:
@@ -210,6 +218,14 @@ def _nameless(folder: Path) -> str:
 def _user(link: socket.socket) -> int:
     """Return the user id of the process on the other side of a Unix socket."""
     return int(_CREDENTIALS.unpack(link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[1])
+
+
+def _name(user: int) -> str:
+    """Return the name of a user, or the number where it has none."""
+    try:
+        return f"{pwd.getpwuid(user).pw_name} (uid {user})"
+    except (KeyError, OSError):
+        return f"uid {user}"
 
 
 def _owner(folder: Path) -> int:

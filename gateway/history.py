@@ -22,7 +22,7 @@ import msgspec
 from gateway.clock import Clock
 from gateway.database import Database
 from gateway.log import get
-from gateway.model import Event, Feature, Reading, Record, Tombstone
+from gateway.model import Event, Feature, Reading, Record, Severity, Tombstone
 from gateway.ports import Page
 
 T = TypeVar("T")
@@ -39,6 +39,9 @@ _SCHEMA = (
     # No index beside the rowid: queries are rare and read backwards from now, and an index would be written at every batch.
     "CREATE TABLE chunk (id INTEGER PRIMARY KEY, series INTEGER, last_ns INTEGER, payload BLOB)",
 )
+
+_STANDING = {"limit", "alarm"}  # kinds of events that say what a point is like from now on
+_ASIDE = {"shelved", "suppressed", "out-of-service"}
 
 log = get("history")
 _encoder = msgspec.msgpack.Encoder()
@@ -76,7 +79,7 @@ class History:
         self._commit_every_s = commit_every_s
         self._latest: dict[str, dict[str, Reading | Feature]] = {}
         self._events: deque[Event] = deque(maxlen=200)
-        self._alarms: dict[tuple[str, str], Event] = {}
+        self._alarms: dict[tuple[str, str, str], Event] = {}
         self._pending: deque[Record] = deque(maxlen=pending)
         self._turn = asyncio.Lock()
         self._thread: ThreadPoolExecutor | None = None
@@ -92,8 +95,8 @@ class History:
                 continue
             if isinstance(record, Event):
                 self._events.append(record)
-                if record.kind == "limit":
-                    self._limit(record)
+                if record.kind in _STANDING:
+                    self._alarm(record)
             else:
                 if (points := self._latest.get(record.machine)) is None:
                     points = self._latest[record.machine] = {}
@@ -123,19 +126,24 @@ class History:
         return list(self._events)
 
     def alarms(self) -> list[Event]:
-        """Return for every point that is beyond a limit now the event of the crossing, the longest-standing first."""
+        """Return for every limit that is crossed and every alarm that stands now its last event, the longest-standing first."""
         return list(self._alarms.values())
 
-    def _limit(self, event: Event) -> None:
-        """Keep what stands, and tell every crossing once."""
-        key = event.machine, event.point
-        self._alarms.pop(key, None)  # beyond the other limit now: it stands since this moment
+    def _alarm(self, event: Event) -> None:
+        """Keep what stands, and tell every change once."""
+        self._alarms.pop((event.machine, event.point, event.kind), None)  # changed: it stands since this moment
         what = {"machine": event.machine, "point": event.point, "value": event.value, "unit": event.unit}
-        if event.after == "normal":
-            log.info("limit_returned", **what, was=event.before)
-        else:
-            self._alarms[key] = event
+        stands = event.after != "normal" and event.after not in _ASIDE
+        if stands:
+            self._alarms[event.machine, event.point, event.kind] = event
+        if event.kind == "limit" and stands:
             log.warning("limit_crossed", **what, limit=event.after)
+        elif event.kind == "limit":
+            log.info("limit_returned", **what, was=event.before)
+        elif event.severity is Severity.INFO:
+            log.info("alarm_changed", **what, was=event.before, now=event.after)
+        else:
+            log.warning("alarm_raised", **what, was=event.before, now=event.after)
 
     def forget(self, machine: str) -> None:
         """Drop the latest values and the alarms of a machine that is not read any more or begins anew; its past stays on disk."""

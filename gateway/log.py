@@ -61,6 +61,9 @@ EVENTS = {
     "window_passed_over": "the processor is too slow for the features of a machine; told once, then counted",
     "limit_crossed": "a point went beyond its `limit` (low, high); told once, until it returns",
     "limit_returned": "a point is within its limits again",
+    "alarm_raised": "an alarm came, or became worse; `now` is its level and state",
+    "alarm_changed": "an alarm was acknowledged, shelved or suppressed, or has returned; `was` and `now` are its states",
+    "alarm_operated": "a person did something about an alarm; `by` is the user on this computer, `deed` what he did",
     # what is kept
     "history_failed": "the local history cannot be written; `reason` says why",
     "history_recovered": "the local history can be written again",

@@ -76,7 +76,7 @@ FAMILIES = (
         "0 for a day",
         _whole("clock", "in_step"),
     ),
-    Family("gateway_alarms_active", "gauge", "limits that are crossed now", "> 0", _whole("alarms")),
+    Family("gateway_alarms_active", "gauge", "alarms that stand and limits that are crossed now", "> 0", _whole("alarms")),
     Family("gateway_machine_available", "gauge", "whether the machine answers (1) or not (0)", "0 for 5 min", _available),
     Family("gateway_machine_age_seconds", "gauge", "since the machine gave something", "> 3 x its period", _machine("age_s")),
     Family("gateway_machine_scans", "counter", "scans that gave something", "", _machine("scans")),

@@ -111,6 +111,24 @@ class Keeps(Protocol):
         """Keep a value without blocking the event loop."""
 
 
+class Operates(Protocol):
+    """What a person may ask about alarms, and do about them."""
+
+    def alarms(self) -> list[dict[str, Any]]:
+        """Return every alarm as plain JSON values, the most urgent first."""
+
+    async def operate(self, deed: str, machine: str, point: str, *, by: str, for_s: float | None = None) -> dict[str, Any]:
+        """Do something about an alarm, kept over restarts when this returns; answers with what was `done`, or with an `error`.
+
+        Args:
+            deed: `ack`, `shelve`, `unshelve`, `out-of-service` or `in-service`.
+            machine: the machine; empty with an empty point: all that wait to be acknowledged.
+            point: the point or feature that has the alarm.
+            by: who wants it, in words.
+            for_s: for how long it is shelved.
+        """
+
+
 class Session(Protocol):
     """One connection to one broker, good for one life: after a loss a new one is made."""
 

@@ -10,16 +10,17 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from gateway.cli._site import MISSING, is_missing
 
 SUMMARY = "run the gateway with a configuration"
 
 
-def add_data_argument(parser: argparse.ArgumentParser) -> None:
+def add_data_argument(parser: argparse.ArgumentParser, default: Any = None) -> None:
     """Add `--data`, which every command that touches the data folder has."""
     parser.add_argument(
-        "--data", metavar="DIR", type=Path, default=None, help="data folder (default: $STATE_DIRECTORY, else ./var)"
+        "--data", metavar="DIR", type=Path, default=default, help="data folder (default: $STATE_DIRECTORY, else ./var)"
     )
 
 

@@ -74,14 +74,14 @@ def render(status: dict[str, Any], *, points: bool) -> list[str]:
     in_step = status["clock"]["quality"] == "synced"
     clock = "in step" if in_step else "NOT synchronised: times are marked uncertain, and repaired once it is"
     lines = [
-        f"{status['site']} / {status['gateway']}   up {_span(status['uptime_s'])}   version {status['version']}",
+        f"{status['site']} / {status['gateway']}   up {span(status['uptime_s'])}   version {status['version']}",
         f"configuration {status['configuration']}",
         f"clock {clock}   last stop {status['last_stop']}",
         "",
     ]
     width = max([7, *(len(name) for name in status["machines"])])
     for name, machine in status["machines"].items():
-        seen = "never" if machine["age_s"] is None else f"{_span(machine['age_s'])} ago"
+        seen = "never" if machine["age_s"] is None else f"{span(machine['age_s'])} ago"
         count = f"{machine['points']} point{'' if machine['points'] == 1 else 's'}"
         what = f"{count} every {machine['every_s']:g} s" if machine["points"] else "waveform"
         missed = f", {machine['missed']} missed" if machine["missed"] else ""
@@ -136,7 +136,7 @@ def outbox_line(outbox: dict[str, Any]) -> str:
     """Return what an outbox holds, e.g. `7 records wait, 41.0 of 512 MB used, 36 h left at today's rate, 0.2 GB/day written`."""
     words = [f"{outbox['waiting']} records wait", f"{outbox['used_bytes'] / 1e6:.1f} of {outbox['max_bytes'] / 1e6:.0f} MB used"]
     if (hours := outbox.get("hours_left")) is not None:
-        words.append(f"{_span(3600 * hours) if hours < _YEAR_H else 'more than a year'} left at today's rate")
+        words.append(f"{span(3600 * hours) if hours < _YEAR_H else 'more than a year'} left at today's rate")
     if written := outbox.get("written_per_day"):
         words.append(f"{written / 1e9:.1f} GB/day written" if written >= 0.1e9 else f"{written / 1e6:.1f} MB/day written")
     if outbox["lost"]:
@@ -168,7 +168,9 @@ def _lane(live: dict[str, Any]) -> str:
 
 
 def _alarm(alarm: dict[str, Any]) -> str:
-    value = f"{_shown(alarm['value'])} {alarm['unit']}".rstrip()
+    value = "no value" if alarm["value"] is None else f"{_shown(alarm['value'])} {alarm['unit']}".rstrip()
+    if alarm.get("kind") == "alarm":
+        return f"{alarm['machine']}.{alarm['point']}: {alarm['after']}, {value}; see 'gateway alarms'"
     return f"{alarm['machine']}.{alarm['point']} went too {alarm['after']}: {value}"
 
 
@@ -196,7 +198,8 @@ def _shown(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """Return a length of time as a person says it: `90 s`, `45 min`, `7 h`, `3 d`."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:

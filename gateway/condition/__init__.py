@@ -11,13 +11,14 @@ from gateway.config.spec import Machine
 from gateway.model import Block, Record, Scan, Stamp
 
 from . import vibration
+from .alarms import Alarms, Standing
 from .chain import Chain, Durable, Measured, Stage
 from .kept import Kept
 from .running import RunningStage
 from .slope import TO_KELVIN, Slopes
 from .vibration import Job, VibrationFeatures
 
-__all__ = ["Chain", "Condition", "Durable", "Job", "Kept", "Measured", "Stage", "announced", "texts"]
+__all__ = ["Chain", "Condition", "Durable", "Job", "Kept", "Measured", "Stage", "Standing", "announced", "texts"]
 
 
 def announced(machine: Machine) -> dict[str, str]:
@@ -42,6 +43,7 @@ class Condition:
     def __init__(self, machine: Machine, kept: Kept | None = None) -> None:
         self._vibration = VibrationFeatures(machine.name, machine.vibration) if machine.vibration else None
         self._chain = Chain(_stages(machine))
+        self.alarms = next((stage for stage in self._chain.stages if isinstance(stage, Alarms)), None)
         self._kept = kept
         if kept is not None:
             kept.restore(self._chain.stages)
@@ -90,4 +92,6 @@ def _stages(machine: Machine) -> list[Stage]:
         stages.append(Slopes(machine.name, machine.temperature))
     if machine.state:
         stages.append(RunningStage(machine, machine.state))
+    if machine.alarms:
+        stages.append(Alarms(machine))  # the last: there may be an alarm on what any other makes
     return stages

@@ -6,6 +6,7 @@ from typing import Any, cast, get_args
 
 from msgspec import Struct
 
+from gateway.config.alarms import check_alarms
 from gateway.config.build import build, fields_of
 from gateway.config.connection import Line, Lines
 from gateway.config.derived import Derived
@@ -95,6 +96,7 @@ class Machines:
                 )
                 found.error(node.entries["vibration"].key, f"{words}, or {cure}")
         self._conditions(outcome, node, points, table)
+        check_alarms(outcome.name, node, {**dict.fromkeys(outcome.points), **table}, outcome.features, found)
         good = not any(problem.level == "error" for problem in found.problems[before:])
         if good and not outcome.points and not outcome.features:
             words = f"machine '{outcome.name}' has neither points nor vibration, so nothing is read from it"
@@ -104,7 +106,15 @@ class Machines:
             if whole:
                 assert link is not None
                 outcome.machine = Machine(
-                    spec.name, link, unit, float(spec.every), table, spec.vibration, spec.temperature, state=spec.state
+                    spec.name,
+                    link,
+                    unit,
+                    float(spec.every),
+                    table,
+                    spec.vibration,
+                    spec.temperature,
+                    state=spec.state,
+                    alarms=spec.alarms,
                 )
         return outcome
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from gateway.config.alarm import Alarm
 from gateway.config.base import Name, SecretRef, Spec
 from gateway.config.broker import BrokerUrl
 from gateway.config.host import LoopbackAddress
@@ -29,6 +30,7 @@ from gateway.config.vibration import Vibration, VibrationFeature
 __all__ = [
     "COOPERATIVE",
     "LIVE",
+    "Alarm",
     "BrokerUrl",
     "Config",
     "Connection",
@@ -141,6 +143,13 @@ class MachineSpec(Spec, frozen=True, kw_only=True):
     vibration: Vibration | None = None
     temperature: Temperature | None = None
     state: Running | None = None
+    alarms: Annotated[
+        dict[Name, Alarm],
+        Meta(
+            description="name of a point or feature: which values are not right",
+            examples=[{"oil_temp": {"warning": 70, "alarm": 80, "hysteresis": 2, "delay": "10s", "latch": True}}],
+        ),
+    ] = field(default_factory=dict)
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""
@@ -234,6 +243,7 @@ class Machine(Struct, frozen=True):
     vibration: Vibration | None = None
     temperature: Temperature | None = None
     state: Running | None = None
+    alarms: dict[str, Alarm] = {}
 
 
 class Contract(Struct, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gateway import log as logs
 from gateway.condition import Condition, Job, Kept
 from gateway.config.spec import Machine
-from gateway.model import Block, PointTable, Record, Scan, Stamp
+from gateway.model import Block, Event, PointTable, Record, Scan, Stamp
 from gateway.ports import Keeps
 from gateway.shape import Shape
 
@@ -23,9 +23,18 @@ log = logs.get("condition")
 class MachineLine:
     """One machine: shape and condition; what is heavy of it is done on the bench."""
 
-    def __init__(self, machine: Machine, bench: Bench, emit: Emit, turned: Turned, keeps: Keeps | None) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        bench: Bench,
+        emit: Emit,
+        turned: Turned,
+        keeps: Keeps | None,
+        hurry: Callable[[], None] = lambda: None,
+    ) -> None:
         self._machine = machine.name
-        self._emit = emit
+        self._emits = emit
+        self._hurry = hurry
         self._turned = turned
         self._shapes: dict[PointTable, Shape] = {}
         self._place = bench.place(machine.name, self._done)
@@ -64,6 +73,14 @@ class MachineLine:
         except Exception:
             log.exception("record_fault", machine=self._machine)
 
+    def operate(self, deed: str, point: str, stamp: Stamp, *, by: str, for_s: float | None) -> list[Event]:
+        """Do something about an alarm, see `Alarms.act`; its events go the way of all others, and are returned."""
+        stage = self.condition.alarms
+        events = stage.act(deed, point, stamp, by=by, for_s=for_s) if stage else []
+        if events:
+            self._emit(list(events))
+        return events
+
     def turned(self, state: str) -> None:
         """Pass on how the machine is."""
         self._turned(self._machine, state)
@@ -72,6 +89,12 @@ class MachineLine:
         """Keep what has to outlast a restart; windows that wait are forgotten."""
         self._place.clear()
         await self.condition.keep(now_s, finally_=True)
+
+    def _emit(self, records: list[Record]) -> None:
+        """Pass records on; with an event among them there is something to be kept at once."""
+        self._emits(records)
+        if any(isinstance(record, Event) for record in records):
+            self._hurry()
 
     def _done(self, job: Job) -> None:
         if records := self.condition.done(job):

@@ -15,6 +15,7 @@ from gateway.poll import Poller
 from gateway.ports import Keeps
 
 from .bench import Bench
+from .desk import AlarmDesk
 from .line import Emit, MachineLine, Turned
 from .pulse import Beat, Pulse, spawn
 
@@ -31,7 +32,11 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 class Machines:
-    """All machines of a configuration, running."""
+    """All machines of a configuration, running.
+
+    Attributes:
+        desk: the alarms of all of them.
+    """
 
     def __init__(
         self,
@@ -51,6 +56,8 @@ class Machines:
         self._pollers: dict[str, Poller] = {}
         self._machines: dict[str, Machine] = {}
         self._lines: dict[str, MachineLine] = {}
+        self._wake = asyncio.Event()
+        self.desk = AlarmDesk(self._lines, clock)
 
     async def apply(self, wanted: dict[str, Machine]) -> Change:
         """Make the running machines those of `wanted`; a machine whose entry is equal keeps polling and loses no scan."""
@@ -67,7 +74,7 @@ class Machines:
         await asyncio.gather(*(self._stop(poller) for poller in idle))
         for name in restarted + started:
             machine = wanted[name]
-            line = self._lines[name] = MachineLine(machine, self._bench, self._emit, self._turned, self._keeps)
+            line = self._lines[name] = MachineLine(machine, self._bench, self._emit, self._turned, self._keeps, self._wake.set)
             self._machines[name] = machine
             self._poller(machine.link).add(machine, line)
         if self._ticker is None and self._lines:
@@ -118,13 +125,14 @@ class Machines:
         return result
 
     async def _tick(self, beat: Beat) -> None:
-        """Let time pass for the condition of every machine, about once a second."""
+        """Let time pass for the condition of every machine, about once a second, and at once when an event is to be kept."""
         while True:
             beat()
+            self._wake.clear()
             for line in list(self._lines.values()):
                 line.tick(self._clock.stamp())
                 await line.condition.keep(self._clock.monotonic())
-            await self._clock.sleep_until(self._clock.monotonic() + TICK_S)
+            await self._clock.wait(self._wake, self._clock.monotonic() + TICK_S)
 
     def _poller(self, link: Link) -> Poller:
         key = _key(link)

@@ -77,6 +77,31 @@ async def test_points_beyond_a_limit_stand_as_alarms_until_they_return(make):
     assert [(alarm.machine, alarm.point) for alarm in history.alarms()] == [("m", "p")]
 
 
+async def test_alarms_stand_beside_limits_until_they_are_normal_or_put_aside(make):
+    history = make()
+    raised, low = limit("normal", "high alarm unacknowledged", kind="alarm"), limit("normal", "low")
+    history.add([raised, low])
+    assert history.alarms() == [raised, low], "one point may have both"
+    seen = limit("high alarm unacknowledged", "high alarm acknowledged", kind="alarm")
+    history.add([seen])
+    assert history.alarms() == [low, seen]
+    for aside in ("shelved", "suppressed", "out-of-service", "normal"):
+        history.add([raised, limit("high alarm unacknowledged", aside, kind="alarm")])
+        assert history.alarms() == [low], aside
+    history.add([limit("good", "stale", kind="stale"), limit("steady", "chattering", kind="chatter")])
+    assert history.alarms() == [low], "these say how well it is watched"
+
+
+async def test_what_became_of_an_alarm_is_in_the_log(make):
+    seen = limit("high alarm unacknowledged", "normal", kind="alarm")
+    with structlog.testing.capture_logs() as logs:
+        make().add([limit("normal", "high alarm unacknowledged", kind="alarm"), seen])
+    assert [(line["event"], line["log_level"], line["now"]) for line in logs] == [
+        ("alarm_raised", "warning", "high alarm unacknowledged"),
+        ("alarm_changed", "info", "normal"),
+    ]
+
+
 async def test_every_crossing_of_a_limit_is_one_line_in_the_log(make):
     with structlog.testing.capture_logs() as logs:
         make().add([limit("normal", "high", value=231.5), reading(1), limit("high", "normal", value=180.0)])

@@ -1,0 +1,74 @@
+"""What stands under `alarms:`: which values are not right, and how carefully that is judged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from msgspec import Meta, field
+
+from gateway.config.base import Spec
+from gateway.config.quantity import Duration
+
+MachineState = Literal["off", "idle", "run", "fault"]
+
+LONGEST_DELAY_S = 3600.0
+LONGEST_STALE_S = 7 * 86_400.0
+
+
+class Alarm(Spec, frozen=True, kw_only=True):
+    """The alarm of a point or feature in the words of ISA-18.2: two levels on the high and the low side, and when they count."""
+
+    warning: Annotated[float | None, Meta(description="above this value it is a warning, in the unit of the point")] = None
+    alarm: Annotated[float | None, Meta(description="above this value it is an alarm")] = None
+    low_warning: Annotated[float | None, Meta(description="below this value it is a warning")] = None
+    low_alarm: Annotated[float | None, Meta(description="below this value it is an alarm")] = None
+    hysteresis: Annotated[
+        float, Meta(ge=0, description="how far the value must come back, in the unit of the point (deadband)")
+    ] = 0.0
+    delay: Annotated[Duration, Meta(description="how long the value must be beyond a limit before that counts")] = Duration(0)
+    off_delay: Annotated[Duration, Meta(description="how long it must be back before that counts")] = Duration(0)
+    latch: Annotated[bool, Meta(description="it stays until somebody acknowledges it, also when the value has come back")] = False
+    priority: Annotated[
+        Literal["low", "medium", "high"], Meta(description="how important it is beside the others; lists begin with high")
+    ] = "medium"
+    only_in: Annotated[
+        list[MachineState],
+        Meta(description="states of the machine in which it counts; in any other it is suppressed; default: all"),
+    ] = field(default_factory=list)
+    stale: Annotated[
+        Duration,
+        Meta(description="after how long without a good value it is told that nothing is watched; longer for slow features"),
+    ] = Duration(300)
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits that are set, by level, the most severe first."""
+        levels = {
+            "high alarm": self.alarm,
+            "low alarm": self.low_alarm,
+            "high warning": self.warning,
+            "low warning": self.low_warning,
+        }
+        return {level: limit for level, limit in levels.items() if limit is not None}
+
+    def problems(self) -> Iterable[tuple[str, str]]:
+        """Yield what does not fit together."""
+        if not self.limits:
+            yield "", "an alarm needs a limit: 'warning', 'alarm', 'low_warning' or 'low_alarm'"
+        rising = ("low_alarm", "low_warning", "warning", "alarm")
+        known = [(key, value) for key in rising if (value := getattr(self, key)) is not None]
+        for (lower, low), (higher, high) in pairwise(known):
+            if low >= high:
+                yield higher, f"{higher} ({high:g}) must be above {lower} ({low:g})"
+        low = max((value for key, value in known if key.startswith("low")), default=-math.inf)
+        high = min((value for key, value in known if not key.startswith("low")), default=math.inf)
+        if low < high and self.hysteresis >= high - low:
+            yield "hysteresis", f"must be less than what lies between {low:g} and {high:g}; a value could never come back"
+        for key in ("delay", "off_delay"):
+            if getattr(self, key) > LONGEST_DELAY_S:
+                yield key, "must be at most 1h; what lasts longer is a trend"
+        if not 1 <= self.stale <= LONGEST_STALE_S:
+            yield "stale", "lies between 1s and 7d"

@@ -1,0 +1,60 @@
+"""The alarms of a machine, checked against the points and features there are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable
+from collections.abc import Mapping as Dictionary
+from typing import Any
+
+from gateway.config.found import Found
+from gateway.config.node import Mapping, Scalar, Sequence
+from gateway.config.words import listing, meant, quoted
+
+TEXTS = {"string", "bytes", "text"}
+STATE = "state"
+
+
+def check_alarms(machine: str, node: Mapping, points: Dictionary[str, Any], features: Collection[str], found: Found) -> None:
+    """Report alarms on what does not exist or is no number, and states that the machine never has.
+
+    Args:
+        machine: name of the machine.
+        node: its entry in the site file.
+        points: the points that are read, each with its spec, None where that has problems of its own.
+        features: the names of what is computed.
+        found: takes the problems.
+    """
+    entry = node.entries.get("alarms")
+    if entry is None or not isinstance(entry.value, Mapping):
+        return
+    known = [*points, *features]
+    for key, alarm in entry.value.entries.items():
+        name = str(key)
+        if name not in known:
+            found.error(alarm.key, f"machine '{machine}' has no point or feature {quoted(name)}{meant(name, known)}")
+        elif name == STATE and name not in points:
+            found.error(alarm.key, f"'{name}' is a word, not a number, and has no limits; alarm on what tells the state")
+        elif getattr(points.get(name), "type", None) in TEXTS:
+            found.error(alarm.key, f"'{name}' is a text, which has no limits; only numbers have")
+        if isinstance(alarm.value, Mapping):
+            _states(machine, node, alarm.value, points, found)
+
+
+def _states(machine: str, node: Mapping, alarm: Mapping, points: Dictionary[str, Any], found: Found) -> None:
+    entry = alarm.entries.get("only_in")
+    if entry is None:
+        return
+    if STATE in node.entries:
+        return
+    if STATE not in points:
+        words = f"machine '{machine}' does not tell its state, so 'only_in' cannot be judged"
+        found.error(
+            entry.key, f"{words}; add 'state: {{by: POINT, run: VALUE}}' to the machine, or a point named 'state' with 'states'"
+        )
+        return
+    names: Dictionary[Hashable, str] | None = getattr(points[STATE], "states", None)
+    for item in entry.value.items if isinstance(entry.value, Sequence) else ():
+        if names and isinstance(item, Scalar) and item.value not in names.values():
+            found.error(
+                item, f"the point 'state' of machine '{machine}' is never {quoted(item.text)}; it has {listing(names.values())}"
+            )
