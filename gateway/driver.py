@@ -185,6 +185,7 @@ class Plugin(Struct, frozen=True, kw_only=True):
         files: the files on this computer that a connection needs.
         streams: whether its drivers have the power `Streams`; only then a machine may have `vibration:`, and where `unit` has a
             field `waveform`, only a machine that sets it.
+        waves: the names of the waveforms of one machine, where it is not one named `vibration`: (link, unit options).
         medium: from the scheme and the checked address: `serial` where the line has one set of options for all machines on it,
             `tcp` where a device may accept a single connection, else empty. Where it is not empty and `unit` has a field
             `unit`, no two machines on a line should have the same.
@@ -202,6 +203,7 @@ class Plugin(Struct, frozen=True, kw_only=True):
     remarks: Callable[[Link, Any], Iterable[str]] | None = None
     files: Callable[[Link], Iterable[LocalFile]] | None = None
     streams: bool = False
+    waves: Callable[[Link, Any], tuple[str, ...]] | None = None
     medium: Callable[[str, str], Literal["serial", "tcp", ""]] = lambda scheme, address: ""
 
 
@@ -212,6 +214,7 @@ _BUILT_IN = {
     "modbus-ascii": "drivers.modbus:PLUGIN",
     "modbus-udp": "drivers.modbus:PLUGIN",
     "opc.tcp": "drivers.opcua:PLUGIN",
+    "iio": "drivers.iio:PLUGIN",
     "replay": "drivers.replay:PLUGIN",
 }
 

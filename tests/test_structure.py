@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "notify": set(),
     "cython_ext": set(),
     "driver": LEAVES,
-    "drivers": LEAVES | {"driver", "cython_ext"},  # and the files of its own folder, never another driver
+    "waveform": LEAVES | {"driver"},
+    "drivers": LEAVES | {"driver", "waveform", "cython_ext"},  # and the files of its own folder, never another driver
     "database": LEAVES,
     "control": LEAVES,
     "poll": LEAVES | {"driver"},

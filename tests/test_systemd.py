@@ -29,9 +29,9 @@ def setting(key: str) -> str | None:
     return dict(sandbox.settings(UNIT)).get(key)
 
 
-@pytest.fixture(params=["", "chrony.conf"])
+@pytest.fixture(params=["", "chrony.conf", "iio.conf"])
 def installed(request, tmp_path):
-    """The unit as it lies on a machine: its program is there, with and without the drop-in for chrony."""
+    """The unit as it lies on a machine: its program is there, with and without each drop-in."""
     text = UNIT.read_text()
     program = re.search(r"^ExecStart=(\S+)", text, re.MULTILINE)[1]
     stand_in = shutil.which("true")
@@ -56,6 +56,17 @@ def test_verify_bites(installed):
 def test_the_unit_is_rated_ok_with_room_to_spare():
     result = analyze("security", "--offline=yes", "--threshold=13", UNIT)
     assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("drop_in", ["iio.conf"])
+def test_a_drop_in_for_sensors_leaves_the_rating_as_it_is(tmp_path, drop_in):
+    together = tmp_path / UNIT.name
+    together.write_text(UNIT.read_text().replace("[Install]", (FOLDER / drop_in).read_text() + "\n[Install]"))
+    result = analyze("security", "--offline=yes", "--threshold=13", together)
+    assert result.returncode == 0, result.stdout
+    assert analyze("security", "--offline=yes", UNIT).stdout.splitlines()[-1] == result.stdout.splitlines()[-1].replace(
+        str(together), UNIT.name
+    )
 
 
 def test_the_rating_bites(tmp_path):
@@ -88,6 +99,24 @@ def test_it_needs_no_group_that_only_some_systems_have():
     assert setting("Group") == "dialout"
     assert setting("SupplementaryGroups") is None
     assert 'GROUP="dialout"' in (FOLDER / "70-retrofit-gateway.rules").read_text()
+
+
+def test_the_rule_lets_the_group_write_what_root_may_write_of_a_sensor(tmp_path):
+    line = next(line for line in (FOLDER / "70-retrofit-gateway.rules").read_text().splitlines() if "RUN+=" in line)
+    command = (
+        re.search(r'RUN\+="([^"]*)"', line)[1].replace("/sys%p", str(tmp_path / "device")).replace("dialout", str(os.getgid()))
+    )
+    (tmp_path / "device/scan_elements").mkdir(parents=True)
+    elsewhere = tmp_path / "elsewhere"
+    files = {"sampling_frequency": 0o644, "scan_elements/in_accel_x_en": 0o644, "name": 0o444}
+    for file in [elsewhere, *(tmp_path / "device" / name for name in files)]:
+        file.touch()
+        file.chmod(files.get(str(file.relative_to(tmp_path / "device")) if file != elsewhere else "", 0o644))
+    (tmp_path / "device/subsystem").symlink_to(elsewhere)
+    subprocess.run(command.split(), check=True)
+    modes = {name: oct((tmp_path / "device" / name).stat().st_mode & 0o777) for name in files}
+    assert modes == {"sampling_frequency": "0o664", "scan_elements/in_accel_x_en": "0o664", "name": "0o444"}
+    assert oct(elsewhere.stat().st_mode & 0o777) == "0o644"
 
 
 @pytest.mark.parametrize("device", ["ttyUSB", "ttyACM", "ttyAMA", "ttyS", "i2c", "spi", "iio"])

@@ -11,6 +11,7 @@ from .frames import HEAD, crc32c, frame, scan
 from .gate import Gate
 from .registers import BIT, BOOL, FLOAT32, FLOAT64, INT16, INT32, INT64, UINT16, UINT32, UINT64, Decoder, Item, crc16
 from .ring import Ring
+from .scans import Pace, Scans
 from .spectrum import ComplexFFT, RealFFT, Welch, next_fast_length
 from .statistics import Moments, statistics, theil_sen
 from .trackers import cusum, ewma, goertzel, page_hinkley
@@ -33,8 +34,10 @@ __all__ = [
     "Gate",
     "Item",
     "Moments",
+    "Pace",
     "RealFFT",
     "Ring",
+    "Scans",
     "Welch",
     "band_energies",
     "band_rms",

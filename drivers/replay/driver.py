@@ -18,10 +18,10 @@ from gateway.clock import Clock
 from gateway.config.spec import Link
 from gateway.driver import LinkError
 from gateway.model import Block, PointTable, Reason, Scan, Stamp
+from gateway.waveform import SampleClock
 
 POINT = "vibration"
 _LATE_S = 2.0
-_PULL = 0.01
 
 
 class ReplayDriver:
@@ -135,22 +135,15 @@ class ReplayDriver:
             raise LinkError(f"{self._address} does not carry its rate", hint="add e.g. rate=25.6kHz")
         size = max(1, round(self._options.block * rate))
         scale = self._options.scale
-        start: int | None = None
+        count = SampleClock(rate)
+        gap = True
         while True:
             samples = await source.take(size, size / rate)
-            now = self._clock.stamp()
-            seen = now.mono_ns - round(len(samples) * 1e9 / rate)
-            gap = start is None
-            if start is None or abs(seen - start) > _LATE_S * 1e9:
-                start = seen
-            else:
-                # A block cannot arrive before its last sample was taken; it may well arrive later.
-                start += (seen - start) if seen < start else round((seen - start) * _PULL)
             if scale != 1.0:
                 samples = array("f", [value * scale for value in samples])
-            stamp = Stamp(now.wall_ns - (now.mono_ns - start), start, now.boot, now.quality)
+            stamp = count.stamp(len(samples), self._clock.stamp())
             yield Block(machine, POINT, stamp, rate, samples, str(self._options.unit), gap)
-            start += round(len(samples) * 1e9 / rate)
+            gap = False
 
 
 def _is_pipe(path: Path) -> bool:

@@ -10,37 +10,13 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from gateway.config.host import check_host
-from gateway.config.quantity import Duration, Rate
+from gateway.config.quantity import Acceleration, Duration, Rate
 from gateway.config.spec import Link, PointSpec, Spec
 from gateway.driver import Finding, LocalFile
 
 FILES = {".wav": "wav", ".csv": "csv", ".npy": "npy", ".f32": "raw", ".raw": "raw"}
 PIPES = {".fifo": "pipe", ".pipe": "pipe"}
 KINDS = FILES | PIPES
-
-
-class Acceleration(str):
-    """A unit of acceleration, `m/s²` or `g`; it is declared, never guessed."""
-
-    __slots__ = ()
-
-    @classmethod
-    def parse(cls, value: object) -> Acceleration:
-        """Read the unit; `m/s2` and `m/s^2` are spellings of `m/s²`.
-
-        Raises:
-            ValueError: it is another unit.
-        """
-        if value in ("m/s²", "m/s2", "m/s^2"):
-            return cls("m/s²")
-        if value == "g":
-            return cls("g")
-        raise ValueError(f"'{value}' is not a unit of acceleration; write 'm/s²' or 'g'")
-
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        """Return the JSON Schema of the written form."""
-        return {"enum": ["m/s²", "m/s2", "m/s^2", "g"], "description": "unit of the samples after scale"}
 
 
 class Column(str):

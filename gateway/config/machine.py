@@ -27,14 +27,15 @@ _MOVED = {key: f"is a key of the machine, not an option in its URL; write '{key}
 class Outcome(Struct):
     """A machine after its check: what is known of it even where something is wrong, and `machine` when nothing is.
 
-    `features` are the names of what will be computed, besides the points that are read; `link`, `unit` and `medium` tell the
-    line it is on, `files` what it needs on this computer, and `place` where that stands.
+    `features` are the names of what will be computed, besides the points that are read, `waves` those of its waveforms; `link`,
+    `unit` and `medium` tell the line it is on, `files` what it needs on this computer, and `place` where that stands.
     """
 
     name: str
     key: Node
     points: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
+    waves: tuple[str, ...] = ("vibration",)
     machine: Machine | None = None
     link: Link | None = None
     unit: Any = None
@@ -85,6 +86,7 @@ class Machines:
             if link and unit is not BAD:
                 outcome.link, outcome.unit, outcome.place = link, unit, _value(node, "connect") or node
                 outcome.medium = url.plugin.medium(link.scheme, link.address)
+                outcome.waves = url.plugin.waves(link, unit) if url.plugin.waves else outcome.waves
                 outcome.files = tuple(url.plugin.files(link)) if url.plugin.files else ()
                 self._across(url.plugin, link, unit, table, node, points)
         if url and url.plugin and url.scheme in url.plugin.schemes and "vibration" in node.entries:
@@ -95,6 +97,9 @@ class Machines:
                     "say where it stands with 'waveform'" if url.plugin.streams else "connect a waveform such as replay:bearing.wav"
                 )
                 found.error(node.entries["vibration"].key, f"{words}, or {cure}")
+            elif len(outcome.waves) > 1:
+                words = "features are computed of one axis for each machine; give every axis a machine of its own on one connection"
+                found.error(node.entries["vibration"].key, words)
         self._conditions(outcome, node, points, table)
         check_alarms(outcome.name, node, {**dict.fromkeys(outcome.points), **table}, outcome.features, found)
         good = not any(problem.level == "error" for problem in found.problems[before:])
@@ -115,6 +120,7 @@ class Machines:
                     spec.temperature,
                     state=spec.state,
                     alarms=spec.alarms,
+                    waves=outcome.waves,
                 )
         return outcome
 
@@ -195,7 +201,7 @@ class Machines:
         if isinstance(vibration, Mapping):
             spec = build(Vibration, vibration, Found())
             chosen = () if spec is BAD else spec.features
-            features += [f"vibration.{name}" for name in chosen or get_args(VibrationFeature)]
+            features += [f"{wave}.{name}" for wave in outcome.waves for name in chosen or get_args(VibrationFeature)]
         if isinstance(temperature, Mapping):
             listed = _value(temperature, "points")
             items = [item for item in listed.items if isinstance(item, Scalar)] if isinstance(listed, Sequence) else []

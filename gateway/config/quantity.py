@@ -174,3 +174,27 @@ class Resolution(NamedTuple):
             "pattern": r"^\s*\+?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\s*%\s*$",
             "examples": ["0.5%", 0.1],
         }
+
+
+class Acceleration(str):
+    """A unit of acceleration, `m/s²` or `g`; it is declared, never guessed."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, value: object) -> Acceleration:
+        """Read the unit; `m/s2` and `m/s^2` are spellings of `m/s²`.
+
+        Raises:
+            ValueError: it is another unit.
+        """
+        if value in ("m/s²", "m/s2", "m/s^2"):
+            return cls("m/s²")
+        if value == "g":
+            return cls("g")
+        raise ValueError(f"'{value}' is not a unit of acceleration; write 'm/s²' or 'g'")
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        """Return the JSON Schema of the written form."""
+        return {"enum": ["m/s²", "m/s2", "m/s^2", "g"], "description": "unit of acceleration"}

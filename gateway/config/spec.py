@@ -233,7 +233,10 @@ class Link(Struct, frozen=True):
 
 
 class Machine(Struct, frozen=True):
-    """One machine, checked: equal Machines behave the same, so an unchanged one is not restarted."""
+    """One machine, checked: equal Machines behave the same, so an unchanged one is not restarted.
+
+    `waves` are the names of its waveforms, the points of its Blocks, where it has any.
+    """
 
     name: str
     link: Link
@@ -244,6 +247,7 @@ class Machine(Struct, frozen=True):
     temperature: Temperature | None = None
     state: Running | None = None
     alarms: dict[str, Alarm] = {}
+    waves: tuple[str, ...] = ("vibration",)
 
 
 class Contract(Struct, frozen=True):

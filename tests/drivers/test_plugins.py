@@ -2,6 +2,8 @@
 
 import pytest
 
+from drivers.iio import PLUGIN as IIO
+from drivers.iio.spec import IioLink
 from drivers.modbus import PLUGIN as MODBUS
 from drivers.modbus.spec import ModbusLink
 from drivers.opcua import PLUGIN as OPCUA
@@ -9,6 +11,7 @@ from drivers.opcua.spec import OpcuaLink
 from drivers.replay import PLUGIN as REPLAY
 from drivers.replay.spec import ReplayLink
 from gateway.clock import Clock
+from gateway.config.quantity import Rate
 from gateway.config.spec import Link
 from gateway.driver import Streams
 
@@ -18,6 +21,7 @@ from gateway.driver import Streams
     [
         (MODBUS, Link("modbus-tcp", "127.0.0.1:502", ModbusLink())),
         (OPCUA, Link("opc.tcp", "127.0.0.1:4840", OpcuaLink(insecure=True))),
+        (IIO, Link("iio", "adxl355", IioLink(rate=Rate(1000)))),
         (REPLAY, Link("replay", "a.wav", ReplayLink(unit="g"))),
     ],
 )
