@@ -6,6 +6,7 @@ Nothing in the daemon imports this. Where a kernel promises how numbers are roun
 from __future__ import annotations
 
 from .bands import band_energies, band_rms, displacement_rms, harmonics, high_frequency_index, velocity_rms
+from .bearing import BearingScores, shaft_speed
 from .envelope import Envelope
 from .frames import HEAD, crc32c, frame, scan
 from .gate import Gate
@@ -28,6 +29,7 @@ __all__ = [
     "UINT16",
     "UINT32",
     "UINT64",
+    "BearingScores",
     "ComplexFFT",
     "Decoder",
     "Envelope",
@@ -53,6 +55,7 @@ __all__ = [
     "next_fast_length",
     "page_hinkley",
     "scan",
+    "shaft_speed",
     "statistics",
     "theil_sen",
     "velocity_rms",
