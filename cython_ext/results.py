@@ -58,3 +58,37 @@ class HighFrequency(NamedTuple):
 
     rms: float
     peaks: float
+
+
+class GearFigures(NamedTuple):
+    """Figures of one gear, from its mean revolution; `mesh` in the unit of the signal, the others without one.
+
+    Attributes:
+        mesh: peak amplitude of the gear mesh, the order of the number of teeth.
+        sideband_index: sum of the amplitudes of the three orders on either side of the mesh / mesh; grows with wear, eccentricity
+            and misalignment.
+        fm0: peak-to-peak / sum of the amplitudes of the mesh and its harmonics; grows with a heavy fault such as a broken tooth.
+        fm4: kurtosis (Gauss = 3) of the average without orders 1 and 2, the mesh and its harmonics and their first sidebands;
+            grows with damage to one or two teeth.
+        na4: fourth moment of the residual / square of its mean variance so far; goes on growing as damage spreads.
+        residual_kurtosis: kurtosis (Gauss = 3) of the residual: as in `fm4`, but with the sidebands left in.
+    """
+
+    mesh: float
+    sideband_index: float
+    fm0: float
+    fm4: float
+    na4: float
+    residual_kurtosis: float
+
+
+class ShaftSpeed(NamedTuple):
+    """A speed that was found in a spectrum.
+
+    Attributes:
+        hz: rotations per second; NaN where no comb of harmonics is clearly better than chance.
+        confidence: 0 where the best comb is no better than chance ones, towards 1 the more it stands out; NaN without a spectrum.
+    """
+
+    hz: float
+    confidence: float

@@ -23,7 +23,7 @@ DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = DECLARED["project"]
 EXTENSIONS = DECLARED["tool"]["setuptools"]["ext-modules"]
 BUILT = ("build", "dist", "*.egg-info", "__pycache__", "*.so", ".*_cache")
-KERNELS = ("bands", "envelope", "frames", "gate", "registers", "ring", "scans", "spectrum", "statistics", "trackers")
+KERNELS = tuple(sorted(path.stem for path in (ROOT / "cython_ext").glob("*.pyx")))
 
 
 def run(*command: str | Path, cwd: Path, **env: str) -> str:

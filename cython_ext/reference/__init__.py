@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from .bands import band_energies, band_rms, displacement_rms, harmonics, high_frequency_index, velocity_rms
 from .bearing import BearingScores, shaft_speed
+from .comb import SpeedComb
 from .envelope import Envelope
 from .frames import HEAD, crc32c, frame, scan
 from .gate import Gate
+from .gears import Gear
+from .orders import AngleResampler, difference, drift, order_spectrum, synchronous_average
 from .registers import BIT, BOOL, FLOAT32, FLOAT64, INT16, INT32, INT64, UINT16, UINT32, UINT64, Decoder, Item, crc16
 from .ring import Ring
 from .scans import Pace, Scans
@@ -29,34 +32,41 @@ __all__ = [
     "UINT16",
     "UINT32",
     "UINT64",
+    "AngleResampler",
     "BearingScores",
     "ComplexFFT",
     "Decoder",
     "Envelope",
     "Gate",
+    "Gear",
     "Item",
     "Moments",
     "Pace",
     "RealFFT",
     "Ring",
     "Scans",
+    "SpeedComb",
     "Welch",
     "band_energies",
     "band_rms",
     "crc16",
     "crc32c",
     "cusum",
+    "difference",
     "displacement_rms",
+    "drift",
     "ewma",
     "frame",
     "goertzel",
     "harmonics",
     "high_frequency_index",
     "next_fast_length",
+    "order_spectrum",
     "page_hinkley",
     "scan",
     "shaft_speed",
     "statistics",
+    "synchronous_average",
     "theil_sen",
     "velocity_rms",
 ]
