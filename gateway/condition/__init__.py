@@ -5,6 +5,8 @@ What is heavy, the features of a window, is a `Job` that runs beside the event l
 
 from __future__ import annotations
 
+from gateway.config.kpi import points_of as kpi_points
+from gateway.config.learning import baseline_points, trend_points
 from gateway.config.running import STATE
 from gateway.config.running import points_of as running_points
 from gateway.config.spec import Machine
@@ -12,10 +14,13 @@ from gateway.model import Block, Record, Scan, Stamp
 
 from . import vibration
 from .alarms import Alarms, Standing
+from .baseline import BaselineStage
 from .chain import Chain, Durable, Measured, Stage
 from .kept import Kept
+from .kpis import KpiStage
 from .running import RunningStage
 from .slope import TO_KELVIN, Slopes
+from .trend import TrendStage
 from .vibration import Job, VibrationFeatures
 
 __all__ = ["Chain", "Condition", "Durable", "Job", "Kept", "Measured", "Stage", "Standing", "announced", "texts"]
@@ -23,13 +28,44 @@ __all__ = ["Chain", "Condition", "Durable", "Job", "Kept", "Measured", "Stage", 
 
 def announced(machine: Machine) -> dict[str, str]:
     """Return the features a machine may give, by point, each with its unit; empty where that shows with the first one."""
+    features = _measured(machine)
+    if machine.state:
+        features |= running_points(machine.state)
+    if machine.baseline:
+        features |= baseline_points(machine.baseline, _numbers(machine))
+    if machine.trend:
+        features |= trend_points(machine.trend, _followable(machine), _limits(machine))
+    if machine.kpis:
+        features |= kpi_points(machine.kpis)
+    return features
+
+
+def _measured(machine: Machine) -> dict[str, str]:
+    """Return the features that are computed of waveforms and points alone."""
     features = dict(vibration.announced(machine.vibration)) if machine.vibration else {}
     if machine.temperature:
         chosen = machine.temperature.points or [name for name, spec in machine.points.items() if spec.unit in TO_KELVIN]
         features |= {f"{name}.slope": "K/min" for name in chosen}
-    if machine.state:
-        features |= running_points(machine.state)
     return features
+
+
+def _followable(machine: Machine) -> dict[str, str]:
+    """Return what a trend may be taken of, each with its unit: what is measured, and points."""
+    features = _measured(machine)
+    return {name: features[name] for name in _numbers(machine)} | {name: spec.unit for name, spec in machine.points.items()}
+
+
+def _limits(machine: Machine) -> dict[str, float]:
+    """Return the limits that features have from elsewhere: the zone C/D of velocity, and before it the level of an alarm."""
+    zones = getattr(machine, "zones", None)
+    limits = {"vibration.velocity_rms": float(zones.velocity_mm_s[2])} if zones else {}
+    return limits | {name: one.alarm for name, one in machine.alarms.items() if one.alarm is not None}
+
+
+def _numbers(machine: Machine) -> list[str]:
+    """Return those of the measured features that are numbers."""
+    words = texts(machine)
+    return [name for name in _measured(machine) if name not in words]
 
 
 def texts(machine: Machine) -> frozenset[str]:
@@ -75,6 +111,13 @@ class Condition:
         """Let time pass; called about once a second."""
         return self._chain.tick(stamp)
 
+    def forget(self, name: str) -> bool:
+        """Let a stage forget what it has learned; return whether there is such a stage."""
+        found = [stage for stage in self._chain.stages if getattr(stage, "name", "") == name and hasattr(stage, "forget")]
+        for stage in found:
+            stage.forget()
+        return bool(found)
+
     async def keep(self, now_s: float, *, finally_: bool = False) -> None:
         """Keep what has to outlast a restart, when it is due or urgent, or `finally_`."""
         if self._kept is not None:
@@ -92,6 +135,12 @@ def _stages(machine: Machine) -> list[Stage]:
         stages.append(Slopes(machine.name, machine.temperature))
     if machine.state:
         stages.append(RunningStage(machine, machine.state))
+    if machine.baseline:
+        stages.append(BaselineStage(machine, machine.baseline, _numbers(machine)))
+    if machine.kpis:
+        stages.append(KpiStage(machine, machine.kpis))
+    if machine.trend:
+        stages.append(TrendStage(machine, machine.trend, _followable(machine), _limits(machine)))
     if machine.alarms:
         stages.append(Alarms(machine))  # the last: there may be an alarm on what any other makes
     return stages

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from gateway.config import running
+from gateway.config import kpi, running
 from gateway.config.build import build
 from gateway.config.found import BAD, Found
+from gateway.config.kpi import KILOWATT_HOURS, Kpis
+from gateway.config.learning import Baseline, Trend, baseline_points, followed, learned, trend_points
 from gateway.config.node import Mapping, Node, Scalar, Sequence
 from gateway.config.running import Running
 from gateway.config.words import meant, quoted
@@ -29,9 +31,21 @@ class Derived:
 
     def check(self, node: Mapping) -> None:
         """Check what `node`, the machine, derives; what its structs say themselves was reported already."""
-        entry = node.entries.get("state")
-        if entry is not None and isinstance(entry.value, Mapping):
-            self._state(entry.value)
+        measured = list(self.features)
+        has_state = running.STATE in node.entries or running.STATE in self._entries
+        state, baseline, trend = (_value(node, key) for key in ("state", "baseline", "trend"))
+        if isinstance(state, Mapping):
+            self._state(state)
+        if isinstance(baseline, Mapping):
+            self._baseline(baseline, measured)
+        if isinstance(trend, Mapping):
+            self._trend(trend, measured)
+        if isinstance(kpis := _value(node, "kpis"), Mapping):
+            self._kpis(kpis, has_state)
+        for key, part in (("baseline", baseline), ("trend", trend)):
+            if part is not None and not has_state:
+                words = f"'{key}' without 'state' takes all of the time for time in run; say with 'state:' when the machine runs"
+                self._found.warning(node.entries[key].key, words)
 
     def _state(self, node: Mapping) -> None:
         spec = build(Running, node, Found())
@@ -60,6 +74,54 @@ class Derived:
                 self._mapped(states, names)
         if spec is not BAD:
             self._add(running.points_of(spec), "state", "the state of the machine")
+
+    def _baseline(self, node: Mapping, measured: list[str]) -> None:
+        spec = build(Baseline, node, Found())
+        self._listed(node, "features", measured, "feature")
+        self._named(node, "speed", self._entries)
+        if spec is BAD:
+            return
+        if not learned(spec, measured):
+            words = f"machine '{self._machine}' has no features to learn; it needs 'vibration:'"
+            self._found.error(node.place, words)
+        self._add(baseline_points(spec, measured), "baseline", "the baseline")
+
+    def _trend(self, node: Mapping, measured: list[str]) -> None:
+        spec = build(Trend, node, Found())
+        known = [*self._entries, *measured]
+        self._listed(node, "features", known, "point or feature")
+        limits = _value(node, "limits")
+        for entry in limits.entries.values() if isinstance(limits, Mapping) else ():
+            if entry.key.text not in known:
+                words = f"machine '{self._machine}' has no point or feature {quoted(entry.key.text)}{meant(entry.key.text, known)}"
+                self._found.error(entry.key, words)
+        if spec is BAD:
+            return
+        if not followed(spec, measured):
+            words = "there is nothing to follow: name a point or feature with 'features: [...]'"
+            self._found.error(node.place, words)
+        self._add(trend_points(spec, dict.fromkeys(measured, ""), known), "trend", "the trend")
+
+    def _kpis(self, node: Mapping, has_state: bool) -> None:
+        spec = build(Kpis, node, Found())
+        self._named(node, "energy", self._entries)
+        point = self._table.get(_text(node, "energy"))
+        if point is not None and point.unit not in KILOWATT_HOURS:
+            has = f"is in {point.unit}" if point.unit else "has no unit"
+            words = f"'{_text(node, 'energy')}' {has}, and a meter counts energy; name a point in {', '.join(KILOWATT_HOURS)}"
+            self._found.error(node.entries["energy"].value, words)
+        if not has_state:
+            self._found.error(node.place, "'kpis' rest on the state of the machine; say with 'state:' when it runs")
+        if spec is not BAD:
+            self._add(kpi.points_of(spec), "kpis", "the figures of the month")
+
+    def _listed(self, node: Mapping, key: str, known: list[str], what: str) -> None:
+        """Check that everything a list names is known."""
+        listed = _value(node, key)
+        for item in listed.items if isinstance(listed, Sequence) else ():
+            if isinstance(item, Scalar) and isinstance(item.value, str) and item.text not in known:
+                words = f"machine '{self._machine}' has no {what} {quoted(item.text)}{meant(item.text, known)}"
+                self._found.error(item, words)
 
     def _mapped(self, states: Mapping, names: list[str]) -> None:
         """Check the names of a point that stand for states."""

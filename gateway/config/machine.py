@@ -121,6 +121,9 @@ class Machines:
                     state=spec.state,
                     alarms=spec.alarms,
                     waves=outcome.waves,
+                    baseline=spec.baseline,
+                    trend=spec.trend,
+                    kpis=spec.kpis,
                 )
         return outcome
 

@@ -20,6 +20,8 @@ from gateway.config.alarm import Alarm
 from gateway.config.base import Name, SecretRef, Spec
 from gateway.config.broker import BrokerUrl
 from gateway.config.host import LoopbackAddress
+from gateway.config.kpi import Kpis
+from gateway.config.learning import Baseline, Trend
 from gateway.config.often import too_often
 from gateway.config.quantity import Duration, Rate, Resolution, Size
 from gateway.config.running import Running
@@ -31,6 +33,7 @@ __all__ = [
     "COOPERATIVE",
     "LIVE",
     "Alarm",
+    "Baseline",
     "BrokerUrl",
     "Config",
     "Connection",
@@ -38,6 +41,7 @@ __all__ = [
     "Credentials",
     "Duration",
     "Keep",
+    "Kpis",
     "Limits",
     "Link",
     "Machine",
@@ -55,6 +59,7 @@ __all__ = [
     "Spec",
     "Temperature",
     "Tls",
+    "Trend",
     "Uplink",
     "Vibration",
     "VibrationFeature",
@@ -150,6 +155,9 @@ class MachineSpec(Spec, frozen=True, kw_only=True):
             examples=[{"oil_temp": {"warning": 70, "alarm": 80, "hysteresis": 2, "delay": "10s", "latch": True}}],
         ),
     ] = field(default_factory=dict)
+    baseline: Baseline | None = None
+    trend: Trend | None = None
+    kpis: Kpis | None = None
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""
@@ -248,6 +256,9 @@ class Machine(Struct, frozen=True):
     state: Running | None = None
     alarms: dict[str, Alarm] = {}
     waves: tuple[str, ...] = ("vibration",)
+    baseline: Baseline | None = None
+    trend: Trend | None = None
+    kpis: Kpis | None = None
 
 
 class Contract(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import math
 from array import array
 from typing import Any
@@ -56,7 +56,12 @@ class Shop:
             self.clock.advance(step_s)
             self.records += self.condition.scan(self._scan())
             self.records += self.condition.tick(self.clock.stamp())
-            asyncio.run(self.condition.keep(self.clock.monotonic()))
+            self._keep()
+
+    def _keep(self) -> None:
+        work = self.condition.keep(self.clock.monotonic())
+        with contextlib.suppress(StopIteration):
+            work.send(None)  # nothing in it waits here, and a loop for each second would take longer than all else
 
     def feature(self, unit: str = "1", **values: float) -> None:
         """Give features of a window that ends now, by name without `vibration.`."""

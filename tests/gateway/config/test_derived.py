@@ -3,6 +3,8 @@
 
 import pytest
 
+from gateway.condition import announced
+
 HEAD = "site: s\ngateway: g\nmachines:\n"
 POINTS = (
     "    points:\n"
@@ -80,3 +82,73 @@ def test_derived_points_may_be_shared(site):
     share = "shares:\n  - {to: cooperative, machines: [press], points: [state, hours, starts]}\n"
     text = PRESS.replace("KEYS", "state: {by: current, run: 2}") + "uplink: {broker: [mqtts://hub.example]}\n"
     assert [problem.message for problem in site(text, share=share).problems] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        (FAN, "state: {by: vibration.velocity_rms, run: 0.7}\n    baseline: {}"),
+        (FAN, "state: {by: vibration.velocity_rms, run: 0.7}\n    baseline: {features: [vibration.rms], learn: 7d, follow: true}"),
+        (FAN, "state: {by: vibration.velocity_rms, run: 0.7}\n    trend: {limits: {vibration.velocity_rms: 7.1}, over: 90d}"),
+        (PRESS, "state: {by: current, run: 2}\n    trend: {features: [current], limits: {current: 9}}"),
+    ],
+)
+def test_a_baseline_and_a_trend_are_good_and_their_points_are_those_that_are_announced(site, text, keys):
+    share = "shares:\n  - {to: cooperative, machines: ['*'], points: [state]}\n"
+    text = text.replace("KEYS", keys) + "uplink: {broker: [mqtts://hub.example]}\n"
+    checked = site(text, share=share)
+    assert [problem.message for problem in checked.problems] == []
+    machine = next(iter(checked.config.machines.values()))
+    names = ", ".join(announced(machine))
+    each = f"shares:\n  - {{to: cooperative, machines: ['*'], points: [{names}]}}\n"
+    assert [problem.message for problem in site(text, share=each).problems] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "message"),
+    [
+        (FAN, "baseline: {}", "'baseline' without 'state' takes all of the time for time in run; say with 'state:' when the machine runs"),
+        (FAN, "baseline: {features: [vibration.rsm]}", "machine 'fan' has no feature 'vibration.rsm', did you mean 'vibration.rms'?"),
+        (FAN, "baseline: {speed: rpm}", "machine 'fan' has no point 'rpm'"),
+        (FAN, "baseline: {learn: 300}", "'300' has no unit; did you mean '300 windows', or '300d'?"),
+        (FAN, "baseline: {learn: 5 windows}", "a baseline learns from 30 to 100000 windows, not from 5"),
+        (FAN, "baseline: {speed_class: 10}", "expected a width from 1% to 100% of the speed, such as '10%', found 10"),
+        (PRESS, "baseline: {}", "machine 'press' has no features to learn; it needs 'vibration:'"),
+        (PRESS, "trend: {}", "there is nothing to follow: name a point or feature with 'features: [...]'"),
+        (FAN, "trend: {features: [vibration.velocity]}", "machine 'fan' has no point or feature 'vibration.velocity', did you mean 'vibration.velocity_rms'?"),
+        (FAN, "trend: {limits: {vibration.velocity_rm: 7}}", "machine 'fan' has no point or feature 'vibration.velocity_rm', did you mean 'vibration.velocity_rms'?"),
+        (FAN, "trend: {features: [vibration.rms], limits: {vibration.velocity_rms: 7}}", "'limits' names 'vibration.velocity_rms', which is not among 'features'"),
+        (FAN, "trend: {over: 7d}", "a trend looks back over 14d to 400d, not over 7d"),
+        (PRESS.replace("parts:", "current.trend:"), "trend: {features: [current]}", "the name 'current.trend' belongs to the trend (see 'trend:'); choose another"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_baseline_or_a_trend_is_told_with_its_cure(site, text, keys, message):
+    messages = found(site, text.replace("KEYS", keys))
+    assert any(one.startswith(message) for one in messages), messages
+
+
+METER = PRESS.replace("      lamp:", "      energy: {at: input 5, type: float32, unit: kWh}\n      lamp:")
+
+
+@pytest.mark.parametrize("keys", ["kpis: {}", "kpis: {energy: energy, planned: 'Mo-Fr 06:00-22:00', downtime: 5min}"])
+def test_figures_of_the_month_are_good_and_may_be_shared(site, keys):
+    share = "shares:\n  - {to: cooperative, machines: [press], points: [kpi.availability, kpi.hours.last_month]}\n"
+    text = METER.replace("KEYS", f"state: {{by: current, run: 2}}\n    {keys}") + "uplink: {broker: [mqtts://hub.example]}\n"
+    assert [problem.message for problem in site(text, share=share).problems] == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("kpis: {energy: energi}", "machine 'press' has no point 'energi', did you mean 'energy'?"),
+        ("kpis: {energy: current}", "'current' is in A, and a meter counts energy; name a point in kWh, Wh, MWh, GJ, MJ, kJ, J"),
+        ("kpis: {energy: parts}", "'parts' has no unit, and a meter counts energy"),
+        ("kpis: {}", "'kpis' rest on the state of the machine; say with 'state:' when it runs"),
+        ("kpis: {planned: always}", "'always' is no planned time; write it like 'Mo-Fr 06:00-22:00'"),
+        ("kpis: {planned: 'Mo-Fr 06:00-26:00'}", "'26:00' is no time of day"),
+        ("kpis: {every: 1s}", "'every' must be at least 10s"),
+    ],
+)
+def test_what_is_wrong_with_the_figures_is_told_with_its_cure(site, keys, message):
+    messages = found(site, METER.replace("KEYS", keys))
+    assert any(one.startswith(message) for one in messages), messages
