@@ -50,6 +50,7 @@ class Reason(IntEnum):
     NO_DATA = 13
     DEVICE_UNCERTAIN = 14
     COUNTER_RESET = 15
+    CLIPPED = 16
 
     @property
     def words(self) -> str:
@@ -74,6 +75,7 @@ _REASON_WORDS = {
     Reason.NO_DATA: "no data yet",
     Reason.DEVICE_UNCERTAIN: "the device itself is uncertain",
     Reason.COUNTER_RESET: "the counter of the device began anew",
+    Reason.CLIPPED: "the sensor is overdriven: its signal leaves its range",
 }
 
 

@@ -19,6 +19,7 @@ LEAVES = {
     *("config.alarm", "config.base", "config.broker", "config.host", "config.kpi", "config.learning", "config.often"),
     *("config.quantity", "config.running", "config.spec"),
     *("config.temperature", "config.uplink", "config.vibration"),
+    *("config.features", "config.rotation", "config.zones"),
 }
 """Leaves: everyone may import them, and they import only each other."""
 

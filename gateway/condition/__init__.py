@@ -5,6 +5,7 @@ What is heavy, the features of a window, is a `Job` that runs beside the event l
 
 from __future__ import annotations
 
+from gateway.config import vibration as waveform
 from gateway.config.kpi import points_of as kpi_points
 from gateway.config.learning import baseline_points, trend_points
 from gateway.config.running import STATE
@@ -12,18 +13,32 @@ from gateway.config.running import points_of as running_points
 from gateway.config.spec import Machine
 from gateway.model import Block, Record, Scan, Stamp
 
-from . import vibration
 from .alarms import Alarms, Standing
 from .baseline import BaselineStage
+from .board import Board
 from .chain import Chain, Durable, Measured, Stage
 from .kept import Kept
 from .kpis import KpiStage
 from .running import RunningStage
 from .slope import TO_KELVIN, Slopes
+from .speed import teller, watched
 from .trend import TrendStage
 from .vibration import Job, VibrationFeatures
 
-__all__ = ["Chain", "Condition", "Durable", "Job", "Kept", "Measured", "Stage", "Standing", "announced", "texts"]
+__all__ = [
+    "Board",
+    "Chain",
+    "Condition",
+    "Durable",
+    "Job",
+    "Kept",
+    "Measured",
+    "Stage",
+    "Standing",
+    "announced",
+    "texts",
+    "watched",
+]
 
 
 def announced(machine: Machine) -> dict[str, str]:
@@ -42,7 +57,7 @@ def announced(machine: Machine) -> dict[str, str]:
 
 def _measured(machine: Machine) -> dict[str, str]:
     """Return the features that are computed of waveforms and points alone."""
-    features = dict(vibration.announced(machine.vibration)) if machine.vibration else {}
+    features = waveform.announced(machine.vibration, machine.waves) if machine.vibration else {}
     if machine.temperature:
         chosen = machine.temperature.points or [name for name, spec in machine.points.items() if spec.unit in TO_KELVIN]
         features |= {f"{name}.slope": "K/min" for name in chosen}
@@ -57,8 +72,8 @@ def _followable(machine: Machine) -> dict[str, str]:
 
 def _limits(machine: Machine) -> dict[str, float]:
     """Return the limits that features have from elsewhere: the zone C/D of velocity, and before it the level of an alarm."""
-    zones = getattr(machine, "zones", None)
-    limits = {"vibration.velocity_rms": float(zones.velocity_mm_s[2])} if zones else {}
+    zones = machine.zones
+    limits = {f"{wave}.velocity_rms": zones.velocity_mm_s[2] for wave in machine.waves} if zones else {}
     return limits | {name: one.alarm for name, one in machine.alarms.items() if one.alarm is not None}
 
 
@@ -70,14 +85,18 @@ def _numbers(machine: Machine) -> list[str]:
 
 def texts(machine: Machine) -> frozenset[str]:
     """Return those of the announced points whose values are texts."""
-    return frozenset({STATE}) if machine.state else frozenset()
+    of_waveform = waveform.texts(machine.vibration, machine.waves) if machine.vibration else frozenset()
+    return of_waveform | (frozenset({STATE}) if machine.state else frozenset())
 
 
 class Condition:
     """What one machine's waveform and points tell of its condition: features, in the order of its stages."""
 
-    def __init__(self, machine: Machine, kept: Kept | None = None) -> None:
-        self._vibration = VibrationFeatures(machine.name, machine.vibration) if machine.vibration else None
+    def __init__(self, machine: Machine, kept: Kept | None = None, board: Board | None = None) -> None:
+        self._vibration: VibrationFeatures | None = None
+        if spec := machine.vibration:
+            rpm = teller(machine.name, spec, board or Board())
+            self._vibration = VibrationFeatures(machine.name, spec, machine.zones, rpm)
         self._chain = Chain(_stages(machine))
         self.alarms = next((stage for stage in self._chain.stages if isinstance(stage, Alarms)), None)
         self._kept = kept
@@ -105,7 +124,7 @@ class Condition:
 
     def done(self, job: Job) -> list[Record]:
         """Take a job that has run; return its features, and what follows from them."""
-        return self._chain.features(job.features)
+        return self._chain.features(self._vibration.done(job)) if self._vibration else []
 
     def tick(self, stamp: Stamp) -> list[Record]:
         """Let time pass; called about once a second."""

@@ -20,6 +20,7 @@ from gateway.config.neighbours import check_neighbours
 from gateway.config.node import Mapping, Node, Scalar, Sequence
 from gateway.config.problem import Problem, Source, tidy
 from gateway.config.profile import Profiles
+from gateway.config.sensor import check_speeds
 from gateway.config.spec import COOPERATIVE, LIVE, Config, Machine, Site, Uplink
 
 
@@ -63,6 +64,7 @@ def _site(root: Mapping, site: Path, shown: Path, found: Found) -> Config | None
     lines.unused()
     _no_machines(root, found)
     check_neighbours(outcomes, found)
+    check_speeds(outcomes, found)
     uplinks = _uplinks(root, spec, found)
     check_files(outcomes, uplinks, root, base, found)
     named = uplinks or _recipients(root)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from msgspec import Struct
 
@@ -14,7 +14,9 @@ from gateway.config.found import BAD, Found
 from gateway.config.node import Mapping, Node, Scalar, Sequence
 from gateway.config.options import Entries, accept, hopeless, options, together
 from gateway.config.profile import Profile, Profiles, merged
-from gateway.config.spec import Link, Machine, MachineSpec, Vibration, VibrationFeature
+from gateway.config.rotation import Shaft
+from gateway.config.sensor import features_of, taken_names, zones_of
+from gateway.config.spec import Link, Machine, MachineSpec
 from gateway.config.url import Url
 from gateway.config.words import meant, quoted
 from gateway.driver import LocalFile, Plugin
@@ -29,6 +31,9 @@ class Outcome(Struct):
 
     `features` are the names of what will be computed, besides the points that are read, `waves` those of its waveforms; `link`,
     `unit` and `medium` tell the line it is on, `files` what it needs on this computer, and `place` where that stands.
+    `features` are the names of what will be computed, besides the points that are read; `link`, `unit` and `medium` tell the
+    line it is on, `files` what it needs on this computer, and `place` where that stands; `speed` is what tells the speed of its
+    shaft, and where that stands.
     """
 
     name: str
@@ -42,6 +47,7 @@ class Outcome(Struct):
     medium: str = ""
     files: tuple[LocalFile, ...] = ()
     place: Node = Node("", 0, 0)
+    speed: tuple[Shaft, Node] | None = None
 
 
 class Machines:
@@ -97,9 +103,6 @@ class Machines:
                     "say where it stands with 'waveform'" if url.plugin.streams else "connect a waveform such as replay:bearing.wav"
                 )
                 found.error(node.entries["vibration"].key, f"{words}, or {cure}")
-            elif len(outcome.waves) > 1:
-                words = "features are computed of one axis for each machine; give every axis a machine of its own on one connection"
-                found.error(node.entries["vibration"].key, words)
         self._conditions(outcome, node, points, table)
         check_alarms(outcome.name, node, {**dict.fromkeys(outcome.points), **table}, outcome.features, found)
         good = not any(problem.level == "error" for problem in found.problems[before:])
@@ -124,6 +127,7 @@ class Machines:
                     baseline=spec.baseline,
                     trend=spec.trend,
                     kpis=spec.kpis,
+                    zones=zones_of(spec.vibration),
                 )
         return outcome
 
@@ -197,14 +201,11 @@ class Machines:
         """Note the features that will be computed, and check them against the points there are."""
         features: list[str] = []
         entries = points.entries if isinstance(points, Mapping) else {}
-        for name, entry in entries.items():
-            if str(name).startswith("vibration."):
-                self._found.error(entry.key, "names that begin with 'vibration.' belong to features; choose another")
+        taken_names(entries, self._found)
         vibration, temperature = _value(node, "vibration"), _value(node, "temperature")
         if isinstance(vibration, Mapping):
-            spec = build(Vibration, vibration, Found())
-            chosen = () if spec is BAD else spec.features
-            features += [f"{wave}.{name}" for wave in outcome.waves for name in chosen or get_args(VibrationFeature)]
+            names, outcome.speed = features_of(vibration, outcome.waves)
+            features += names
         if isinstance(temperature, Mapping):
             listed = _value(temperature, "points")
             items = [item for item in listed.items if isinstance(item, Scalar)] if isinstance(listed, Sequence) else []

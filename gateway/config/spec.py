@@ -28,12 +28,14 @@ from gateway.config.running import Running
 from gateway.config.temperature import Temperature
 from gateway.config.uplink import Credentials, Keep, Tls, Uplink
 from gateway.config.vibration import Vibration, VibrationFeature
+from gateway.config.zones import Boundaries
 
 __all__ = [
     "COOPERATIVE",
     "LIVE",
     "Alarm",
     "Baseline",
+    "Boundaries",
     "BrokerUrl",
     "Config",
     "Connection",
@@ -259,6 +261,7 @@ class Machine(Struct, frozen=True):
     baseline: Baseline | None = None
     trend: Trend | None = None
     kpis: Kpis | None = None
+    zones: Boundaries | None = None
 
 
 class Contract(Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gateway import log as logs
-from gateway.condition import Condition, Job, Kept
+from gateway.condition import Board, Condition, Job, Kept
 from gateway.config.spec import Machine
 from gateway.model import Block, Event, PointTable, Record, Scan, Stamp
 from gateway.ports import Keeps
@@ -31,6 +31,7 @@ class MachineLine:
         turned: Turned,
         keeps: Keeps | None,
         hurry: Callable[[], None] = lambda: None,
+        board: Board | None = None,
     ) -> None:
         self._machine = machine.name
         self._emits = emit
@@ -38,7 +39,8 @@ class MachineLine:
         self._turned = turned
         self._shapes: dict[PointTable, Shape] = {}
         self._place = bench.place(machine.name, self._done)
-        self.condition = Condition(machine, Kept(keeps, machine.name) if keeps else None)
+        self._board = board or Board()
+        self.condition = Condition(machine, Kept(keeps, machine.name) if keeps else None, self._board)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -54,6 +56,7 @@ class MachineLine:
 
     def scan(self, scan: Scan) -> None:
         """Take one Scan: report what is worth it, compute what is due."""
+        self._board.take(scan)
         shape = self._shapes.get(scan.table)
         if shape is None:
             shape = self._shapes[scan.table] = Shape(scan.table)

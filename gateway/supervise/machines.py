@@ -10,6 +10,7 @@ from msgspec import Struct, to_builtins
 
 from gateway import driver
 from gateway.clock import Clock
+from gateway.condition import Board, watched
 from gateway.config.spec import Link, Machine
 from gateway.poll import Poller
 from gateway.ports import Keeps
@@ -52,6 +53,7 @@ class Machines:
         self._turned = turned
         self._keeps = keeps
         self._bench = Bench()
+        self._board = Board()
         self._ticker: asyncio.Task[None] | None = None
         self._pollers: dict[str, Poller] = {}
         self._machines: dict[str, Machine] = {}
@@ -69,12 +71,16 @@ class Machines:
             self._poller(self._machines.pop(name).link).remove(name)
             await self._lines.pop(name).end(self._clock.monotonic())
             self._turned(name, "gone")
+            self._board.forget(name)
+        self._board.watch(watched(wanted.values()))
         needed = {_key(machine.link) for machine in wanted.values()}
         idle = [self._pollers.pop(key) for key in list(self._pollers) if key not in needed]
         await asyncio.gather(*(self._stop(poller) for poller in idle))
         for name in restarted + started:
             machine = wanted[name]
-            line = self._lines[name] = MachineLine(machine, self._bench, self._emit, self._turned, self._keeps, self._wake.set)
+            line = self._lines[name] = MachineLine(
+                machine, self._bench, self._emit, self._turned, self._keeps, self._wake.set, self._board
+            )
             self._machines[name] = machine
             self._poller(machine.link).add(machine, line)
         if self._ticker is None and self._lines:

@@ -53,7 +53,7 @@ def values() -> list[Sequenced]:
     ]
     records += [
         Reading(machine="press-1", point="door", value=None, quality=Quality.BAD, reason=reason, stamp=_stamp(9000 + reason))
-        for reason in list(Reason)[1:]
+        for reason in list(Reason)[1:16]
     ]
     uncertain = {"quality": Quality.UNCERTAIN, "reason": Reason.DEVICE_UNCERTAIN}
     records.append(Reading(machine="press-1", point="float", value=1.5, unit="°C", stamp=_stamp(9100), **uncertain))

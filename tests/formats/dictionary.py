@@ -91,7 +91,7 @@ class Corpus:
             for name, unit in self._random.sample(self._known, self._random.randint(2, 8)):
                 bad = self._random.random() < 0.05
                 value = None if bad else self._random.choice([round(self._random.gauss(50, 20), 1), self._random.randrange(500)])
-                quality, reason = (Quality.BAD, self._random.choice(list(Reason)[1:])) if bad else (Quality.GOOD, Reason.NONE)
+                quality, reason = (Quality.BAD, self._random.choice(list(Reason)[1:16])) if bad else (Quality.GOOD, Reason.NONE)
                 told = {"quality": quality, "reason": reason}
                 records.append(Reading(machine=machine, point=name, value=value, unit=unit, stamp=self._stamp(i), **told))
         return records
@@ -121,7 +121,7 @@ def content() -> bytes:
     """Return the texts; what is most often needed stands last, where it is reached most cheaply."""
     corpus = Corpus(5)
     points = _known_points()
-    texts = [name for name, _ in points] + [unit for _, unit in points] + [reason.name.lower() for reason in list(Reason)[1:]]
+    texts = [name for name, _ in points] + [unit for _, unit in points] + [reason.name.lower() for reason in list(Reason)[1:16]]
     half_percent = Resolution(0.005, True)
     messages = [
         corpus.packed(corpus.readings(), "json", None),

@@ -4,6 +4,7 @@ import pytest
 
 from drivers.iio import PLUGIN
 from drivers.iio.spec import Axes, IioLink, IioUnit, check_address
+from gateway.condition import announced
 from gateway.config.check import check
 from gateway.config.quantity import Rate
 
@@ -99,7 +100,9 @@ def test_one_axis_is_one_waveform_and_several_are_several():
 
 
 def test_the_names_of_its_waveforms_are_known_from_the_configuration(tmp_path):
-    found = problems(tmp_path, "connect: 'iio://a?rate=1kHz&axis=xy', vibration: {}")
-    assert "give every axis a machine of its own" in found.problems[0].message
+    several = problems(tmp_path, "connect: 'iio://a?rate=1kHz&axis=xy', vibration: {features: [rms, iso_zone], iso: class1}")
+    machine = several.config.machines["m"]
+    assert machine.waves == ("vibration.x", "vibration.y")
+    assert list(announced(machine)) == ["vibration.x.rms", "vibration.y.rms", "vibration.iso_zone"]
     machine = problems(tmp_path, "connect: 'iio://a?rate=1kHz&axis=y', vibration: {}").config.machines["m"]
     assert machine.waves == ("vibration",)

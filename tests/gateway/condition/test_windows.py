@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from array import array
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,3 +56,35 @@ def test_a_window_never_spans_a_gap() -> None:
 def test_a_gap_while_samples_are_passed_over_starts_a_window_at_once() -> None:
     got = windows(5, 30, blocks(40, [10, 12], gaps={12}))
     assert [first for first, _ in got] == [0, 12]
+
+
+@pytest.mark.parametrize("hop_s", [4, 8, 60])
+def test_a_window_of_8_s_at_25_6_khz_is_cut_with_one_copy_of_its_samples_and_nothing_else(hop_s: int) -> None:
+    rate, axes = 25600.0, 3
+    length, hop = 8 * 25600, hop_s * 25600
+    start = ManualClock().stamp()
+    pieces = [array("f", bytes(4 * 2560)) for _ in range(round((length + hop) / 2560))]
+    windowers = [Windower(length, hop, rate) for _ in range(axes)]
+    cut = 0
+    tracemalloc.start()
+    try:
+        for number, samples in enumerate(pieces):
+            for windower in windowers:
+                block = Block("m", "vibration", later(start, number * 0.1), rate, samples, "g")
+                cut += sum(1 for _ in windower.push(block))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert cut == 2 * axes
+    held = axes * 4 * length * (2 if hop < length else 1)  # of two that overlap, one is handed over while the next one is begun
+    assert peak < held + 100_000, "a second copy would be another 800 kB"
+
+
+def test_the_samples_of_a_block_are_not_kept_and_a_window_is_not_changed_any_more() -> None:
+    windower = Windower(4, 2, RATE_HZ)
+    samples = array("f", [1, 2, 3, 4])
+    (window,) = windower.push(Block("m", "vibration", ManualClock().stamp(), RATE_HZ, samples, "g"))
+    samples[2] = 99.0
+    following = list(windower.push(Block("m", "vibration", ManualClock().stamp(), RATE_HZ, array("f", [5, 6]), "g")))
+    assert list(window.samples) == [1, 2, 3, 4]
+    assert [list(each.samples) for each in following] == [[3, 4, 5, 6]]

@@ -6,9 +6,7 @@ from jsonschema import Draft7Validator
 from yaml import safe_load
 
 from gateway import driver
-from gateway.condition import vibration
 from gateway.config.schema import schema
-from gateway.config.spec import VibrationFeature
 
 ROOT = Path(__file__).parents[3]
 HEAD = {"site": "muster", "gateway": "hall-1"}
@@ -71,9 +69,3 @@ def test_a_machine_on_a_named_line_has_unit_options_only():
 def test_patterns_are_understood_by_editors_too():
     text = json.dumps(made("site"))
     assert r"\-" not in text, "an escaped '-' is an error in JavaScript's unicode mode"
-
-
-def test_the_features_that_can_be_chosen_are_those_that_are_computed():
-    source = Path(vibration.__file__).read_text(encoding="utf-8")
-    for name in VibrationFeature.__args__:
-        assert f'"{name}"' in source

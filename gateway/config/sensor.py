@@ -1,0 +1,63 @@
+"""What `vibration:` needs around it: the point that tells the speed, names that are free, rows of data files."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from gateway.config.build import build
+from gateway.config.found import BAD, Found
+from gateway.config.iso import boundaries
+from gateway.config.node import Entry, Node, Scalar
+from gateway.config.node import Mapping as MappingNode
+from gateway.config.rotation import Shaft
+from gateway.config.vibration import Vibration, announced
+from gateway.config.words import meant, quoted
+from gateway.config.zones import Boundaries
+
+if TYPE_CHECKING:
+    from gateway.config.machine import Outcome
+
+_RPM = ("rpm", "1/min", "U/min", "min-1", "min⁻¹")
+
+
+def features_of(node: MappingNode, waves: Iterable[str]) -> tuple[list[str], tuple[Shaft, Node] | None]:
+    """Return the names of the features that `node`, under `vibration:`, asks for, and what tells the speed, and where."""
+    spec = build(Vibration, node, Found())
+    if spec is BAD:
+        return [*announced(Vibration(), waves)], None
+    told = (spec.speed, node.entries["speed"].value) if isinstance(spec.speed, Shaft) and spec.speed.point else None
+    return [*announced(spec, waves)], told
+
+
+def zones_of(spec: Vibration | None) -> Boundaries | None:
+    """Return the boundaries that `iso:` names."""
+    return boundaries()[spec.iso] if spec is not None and spec.iso else None
+
+
+def check_speeds(outcomes: list[Outcome], found: Found) -> None:
+    """Check that the points which tell speeds exist, of whatever machine, and are in rpm."""
+    by_name = {outcome.name: outcome for outcome in outcomes}
+    for outcome in outcomes:
+        if outcome.speed is None:
+            continue
+        shaft, at = outcome.speed
+        name = shaft.machine or outcome.name
+        other = by_name.get(name)
+        if other is None:
+            found.error(at, f"there is no machine {quoted(name)}{meant(name, by_name)} whose point could tell the speed")
+        elif shaft.point not in other.points:
+            words = f"machine '{name}' has no point {quoted(shaft.point)} to tell the speed{meant(shaft.point, other.points)}"
+            cure = "a fixed one is written like '1480rpm'" if shaft.machine else "one of another machine is written MACHINE/POINT"
+            found.error(at, f"{words}; {cure}")
+        elif other.machine is not None and other.machine.points[shaft.point].unit not in _RPM:
+            unit = other.machine.points[shaft.point].unit
+            words = f"the point '{shaft.point}' " + (f"is in '{unit}'" if unit else "has no unit")
+            found.error(at, f"{words}; the speed of a shaft is a point whose 'unit:' is rpm")
+
+
+def taken_names(entries: Mapping[Hashable, Entry], found: Found) -> None:
+    """Report points whose names belong to features."""
+    for name, entry in entries.items():
+        if str(name).startswith("vibration.") and isinstance(entry.key, Scalar):
+            found.error(entry.key, "names that begin with 'vibration.' belong to features; choose another")

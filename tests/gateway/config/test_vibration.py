@@ -1,0 +1,112 @@
+"""`vibration:` of a machine: every mistake has its place and a cure, and what is chosen is what is asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.config.check import check
+from gateway.config.iso import boundaries
+from gateway.config.rotation import FrequencyBand, Shaft, SpeedRange
+from gateway.config.vibration import Estimate, Vibration, axis_of, chosen, points_of
+
+SITE = """site: muster
+gateway: hall
+machines:
+  - name: spindle
+    connect: {connect}
+    points: {points}
+    vibration: {vibration}
+"""
+
+
+@pytest.fixture
+def checked(tmp_path):
+    def run(vibration, connect="replay:wave.f32?rate=25.6kHz&unit=g", points="{}"):
+        path = tmp_path / "site.yaml"
+        path.write_text(SITE.format(vibration=vibration, connect=connect, points=points), encoding="utf-8")
+        return check(path)
+
+    return run
+
+
+def said(checked):
+    return [problem.head.partition("site.yaml:")[2] for problem in checked.problems if problem.level == "error"]
+
+
+def test_all_that_can_stand_there_becomes_the_machine(checked):
+    config = checked(
+        "{window: 8s, every: 60s, unit: g, speed: 1480rpm, iso: group2-rigid, bands: {low: 50-300Hz}, features: all}"
+    ).config
+    machine = config.machines["spindle"]
+    assert machine.vibration.speed == Shaft(1480.0)
+    assert machine.vibration.bands == {"low": FrequencyBand(50.0, 300.0)}
+    assert machine.zones == boundaries()["group2-rigid"]
+
+
+def test_a_speed_may_be_estimated(checked):
+    config = checked("{speed: {estimate: 1400-1500rpm}}").config
+    assert config.machines["spindle"].vibration.speed == Estimate(estimate=SpeedRange(1400.0, 1500.0))
+
+
+@pytest.mark.parametrize(
+    ("vibration", "place", "words"),
+    [
+        ("{iso: group2}", "7:22", "'group2' is not one of group1-rigid"),
+        ("{unit: mg}", "7:23", "'mg' is not one of g, m/s², m/s2"),
+        ("{bands: {low: 300-50Hz}}", "7:30", "a band of frequencies begins above 0 and ends higher"),
+        ("{speed: 1480}", "7:24", "'1480' has no unit; did you mean '1480rpm'?"),
+        ("{speed: {estimate: 1400rpm}}", "7:35", "write it like '1400-1500rpm'"),
+        ("{speed: spindle_sped}", "7:24", "machine 'spindle' has no point 'spindle_sped' to tell the speed"),
+        ("{features: [iso_zone]}", "7:27", "'iso_zone' has nothing to rest on; write 'iso:' beside 'features:', or leave it out"),
+        ("{features: [harmonics]}", "7:27", "write 'speed:' beside"),
+        ("{features: [bands]}", "7:27", "write 'bands:' beside"),
+        ("{features: [kurtosi]}", "7:28", "did you mean 'kurtosis'?"),
+        ("{window: 0s}", "7:25", "a window lasts more than 0s"),
+    ],
+)
+def test_a_mistake_is_told_at_its_place_with_a_cure(checked, vibration, place, words):
+    problems = said(checked(vibration))
+    assert len(problems) == 1, problems
+    assert problems[0].startswith(place)
+    assert words in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("point", "speed", "words"),
+    [
+        ("{at: holding 1, unit: rpm}", "plc/n", None),
+        ("{at: holding 1, unit: Hz}", "plc/n", "the point 'n' is in 'Hz'; the speed of a shaft is a point whose 'unit:' is rpm"),
+        ("{at: holding 1}", "plc/n", "the point 'n' has no unit; the speed of a shaft is a point whose 'unit:' is rpm"),
+        ("{at: holding 1, unit: rpm, scal: 2}", "plc/n", "unknown key 'scal'"),
+        ("{at: holding 1, unit: rpm}", "plc/m", "machine 'plc' has no point 'm' to tell the speed"),
+        ("{at: holding 1, unit: rpm}", "plv/n", "there is no machine 'plv', did you mean 'plc'?"),
+        (
+            "{at: holding 1, unit: rpm}",
+            "n",
+            "has no point 'n' to tell the speed; one of another machine is written",
+        ),
+    ],
+)
+def test_the_speed_comes_from_a_point_in_rpm_of_any_machine(checked, point, speed, words):
+    plc = f"\n  - {{name: plc, connect: 'modbus-tcp://10.0.0.1', points: {{n: {point}}}}}"
+    problems = said(checked(f"{{speed: {speed}}}{plc}"))
+    assert len(problems) == (1 if words else 0), problems
+    assert all(words in problem for problem in problems)
+
+
+def test_without_a_choice_there_is_the_usual_and_what_the_keys_ask_for():
+    plain = ["rms", "peak", "peak_to_peak", "crest", "skewness", "kurtosis", "velocity_rms"]
+    assert list(points_of(Vibration())) == plain
+    asked = Vibration(bands={"low": FrequencyBand(50, 300)}, iso="class1", speed=Estimate(estimate=SpeedRange(1400, 1500)))
+    assert list(points_of(asked)) == [*plain, "band.low", "speed", "iso_zone"]
+    assert [line.name for line in chosen(Vibration(features=["kurtosis", "rms"]))] == ["rms", "kurtosis"]
+    everything = [line.name for line in chosen(Vibration(features="all"))]
+    assert "shape" in everything
+    assert "harmonics" not in everything
+
+
+def test_the_axis_is_the_last_part_of_the_name():
+    assert axis_of("vibration.x") == ("vibration", "x")
+    assert axis_of("vibration") == ("vibration", "")
+    assert axis_of("motor.vibration") == ("motor.vibration", "")
+    assert axis_of("x") == ("x", "")
