@@ -19,6 +19,7 @@ from .scans import Pace, Scans
 from .spectrum import ComplexFFT, RealFFT, Welch, next_fast_length
 from .statistics import Moments, statistics, theil_sen
 from .trackers import cusum, ewma, goertzel, page_hinkley
+from .vector import Channel
 
 __all__ = [
     "BIT",
@@ -34,6 +35,7 @@ __all__ = [
     "UINT64",
     "AngleResampler",
     "BearingScores",
+    "Channel",
     "ComplexFFT",
     "Decoder",
     "Envelope",
