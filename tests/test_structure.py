@@ -16,8 +16,8 @@ OURS = ("gateway", "drivers", "cython_ext")
 
 LEAVES = {
     *("model", "clock", "ports", "log", "redaction"),
-    *("config.alarm", "config.base", "config.broker", "config.host", "config.kpi", "config.learning", "config.often"),
-    *("config.quantity", "config.running", "config.spec"),
+    *("config.alarm", "config.base", "config.bearing", "config.broker", "config.host", "config.kpi", "config.learning"),
+    *("config.often", "config.quantity", "config.running", "config.spec"),
     *("config.temperature", "config.uplink", "config.vibration"),
     *("config.features", "config.rotation", "config.zones"),
 }
