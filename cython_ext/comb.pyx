@@ -10,7 +10,7 @@ from libc.math cimport NAN, ceil, floor, fmax, fmin, isfinite, log10, sqrt
 from cython_ext.results import ShaftSpeed
 from cython_ext.statistics cimport median
 
-LEAST_CONFIDENCE = 0.3
+LEAST_CONFIDENCE = 0.2
 """Below this a comb is not told from chance."""
 
 cdef enum:
@@ -95,7 +95,7 @@ cdef class SpeedComb:
         if (high_hz - low_hz) / self.step > MOST_CANDIDATES:
             raise ValueError(f"a speed from {low_hz:g} to {high_hz:g} Hz is too wide a range for bins of {bin_hz:g} Hz")
         self.candidates = <long>floor((high_hz - low_hz) / self.step) + 1
-        self.half_width = <long>min(<double>MOST_HALF_WIDTH, fmax(8.0, floor(low_hz / bin_hz)))
+        self.half_width = <long>min(<double>MOST_HALF_WIDTH, fmax(8.0, floor(0.4 * low_hz / bin_hz)))
         self.used = <long>min(<double>bins, ceil(self.harmonics * high_hz / bin_hz) + 2)
         self.level = <double *>PyMem_Malloc(self.used * sizeof(double))
         self.scratch = <double *>PyMem_Malloc((2 * self.half_width + 1) * sizeof(double))

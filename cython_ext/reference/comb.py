@@ -26,7 +26,7 @@ class SpeedComb:
         """Return the speed that a density shows."""
         if not all(map(math.isfinite, psd)):
             return ShaftSpeed(math.nan, math.nan)
-        width = min(128, max(8, math.floor(self.low_hz / self.bin_hz)))
+        width = min(128, max(8, math.floor(0.4 * self.low_hz / self.bin_hz)))
         self._level = [0.0]
         for k in range(1, self._used):
             middle = median(psd[max(1, k - width) : k + width + 1])
@@ -44,7 +44,7 @@ class SpeedComb:
         chances = [max(self._score(speed, beside) for speed in self._speeds) for beside in _BESIDE]
         chance = fmean(chances) + 3 * pstdev(chances)
         confidence = max(0.0, 1 - chance / score) if self._is_shaft(hz) else 0.0
-        return ShaftSpeed(self._refined(hz) if confidence >= 0.3 else math.nan, confidence)
+        return ShaftSpeed(self._refined(hz) if confidence >= 0.2 else math.nan, confidence)
 
     def _score(self, hz: float, beside: float = 0.0) -> float:
         total = 0.0
