@@ -26,7 +26,8 @@ demo: setup ## run a simulated shop and watch what reaches the broker; Ctrl-C en
 
 test: $(VENV)/.setup $(VENV)/.test ## run every test but the campaigns
 	@sh .ci/packages mosquitto=mosquitto /usr/include/modbus/modbus.h=libmodbus-dev socat=socat gcc=gcc pkg-config=pkg-config \
-	  openssl=openssl systemd-analyze=systemd node=nodejs npm=npm mbpoll=mbpoll tinyproxy=tinyproxy-bin microsocks=microsocks
+	  openssl=openssl systemd-analyze=systemd node=nodejs npm=npm mbpoll=mbpoll tinyproxy=tinyproxy-bin microsocks=microsocks \
+	  arecord=alsa-utils
 	@for peer in tests/peers/*/package.json; do \
 	  [ ! -e "$$peer" ] || sh .ci/node-modules "$$(dirname "$$peer")" >/dev/null || true; done
 	$(PY) -m pytest

@@ -214,6 +214,7 @@ _BUILT_IN = {
     "modbus-ascii": "drivers.modbus:PLUGIN",
     "modbus-udp": "drivers.modbus:PLUGIN",
     "opc.tcp": "drivers.opcua:PLUGIN",
+    "alsa": "drivers.alsa:PLUGIN",
     "iio": "drivers.iio:PLUGIN",
     "replay": "drivers.replay:PLUGIN",
 }

@@ -7,11 +7,14 @@ import contextlib
 from array import array
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
+from typing import TypeVar
 
 from msgspec import Struct
 
 from gateway.driver import DeviceError, LinkError
 from gateway.model import Stamp
+
+T = TypeVar("T")
 
 LATE_S = 2.0
 """How far the count of samples and the time of arrival may be apart before the count begins anew."""
@@ -32,6 +35,14 @@ class Piece(Struct, eq=False):
     rate_hz: float
     gap: bool
     samples: dict[str, array[float]]
+
+
+class Counters(Struct):
+    """What came of a source: `overruns` is how often samples were lost, `lost` how many where that is known."""
+
+    samples: int = 0
+    overruns: int = 0
+    lost: int = 0
 
 
 class SampleClock:
@@ -163,3 +174,30 @@ class SharedSource:
             listener.error = error
             listener.filled.set()
         self._listeners.clear()
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Run what blocks in a thread, to its end even when it is not waited for any more: it works on a device."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+async def readable(fd: int, timeout_s: float) -> None:
+    """Wait until something can be read from a pipe or device; raises TimeoutError."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+
+    def tell() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(fd, tell)
+    try:
+        async with asyncio.timeout(timeout_s):
+            await ready
+    finally:
+        loop.remove_reader(fd)

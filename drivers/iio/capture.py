@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from array import array
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from functools import partial
-from typing import TypeVar
-
-from msgspec import Struct
 
 from cython_ext.scans import Decoder
 from drivers.iio import sysfs
@@ -19,21 +15,11 @@ from drivers.iio.spec import IioLink
 from gateway.clock import Clock
 from gateway.driver import LinkError
 from gateway.model import Reason, Stamp
-from gateway.waveform import Piece, SampleClock
-
-T = TypeVar("T")
+from gateway.waveform import Counters, Piece, SampleClock, in_thread, readable
 
 _RATE_S = 60.0
 _RATE_OFF = 0.005
 _PAUSE = 0.8
-
-
-class Counters(Struct):
-    """What came and what did not: `overruns` is how often samples were lost, `lost` how many where that is known."""
-
-    samples: int = 0
-    overruns: int = 0
-    lost: int = 0
 
 
 class Capture:
@@ -64,7 +50,7 @@ class Capture:
             self._stamps = Stamps(self._rate_hz) if decoder.count > len(names) else None
             full, data = device.length * decoder.size, b""
             while True:
-                await _readable(device.fd, float(self._options.timeout), device.name)
+                await self._wait()
                 came = await self._read(2 * full)
                 now = self._clock.stamp()
                 pieces, data = self._cut(decoder, names, data + came, now)
@@ -77,6 +63,16 @@ class Capture:
                     await self._clock.sleep_until(now.mono_ns / 1e9 + _PAUSE * self._options.block)
         finally:
             await in_thread(device.end)
+
+    async def _wait(self) -> None:
+        """Wait until there is something to read."""
+        timeout_s = float(self._options.timeout)
+        try:
+            await readable(self._device.fd, timeout_s)
+        except TimeoutError:
+            hint = "does its trigger run, is its interrupt connected? dmesg and /proc/interrupts tell"
+            words = f"no samples from {self._device.name} for {timeout_s:g} s"
+            raise LinkError(words, hint=hint, reason=Reason.TIMEOUT) from None
 
     async def _read(self, most: int) -> bytes:
         """Read what is there, in a thread: a driver may fetch it over a slow bus only now."""
@@ -153,37 +149,3 @@ class Capture:
             words = f"{self._device.name} samples at {found:.5g} Hz, not at {self._rate_hz:g} Hz"
             way = "high" if off > 0 else "low"
             self.warnings += (f"{words}: every frequency reads {abs(off):.1%} too {way}; write clock={found:.5g}Hz",)
-
-
-async def in_thread(work: Callable[[], T]) -> T:
-    """Run what blocks in a thread, to its end even when it is not waited for any more: it works on a device."""
-    task = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
-
-
-async def _readable(fd: int, timeout_s: float, name: str) -> None:
-    """Wait until there is something to read.
-
-    Raises:
-        LinkError: nothing came in time.
-    """
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-
-    def tell() -> None:
-        if not ready.done():
-            ready.set_result(None)
-
-    loop.add_reader(fd, tell)
-    try:
-        async with asyncio.timeout(timeout_s):
-            await ready
-    except TimeoutError:
-        hint = "does its trigger run, is its interrupt connected? dmesg and /proc/interrupts tell"
-        raise LinkError(f"no samples from {name} for {timeout_s:g} s", hint=hint, reason=Reason.TIMEOUT) from None
-    finally:
-        loop.remove_reader(fd)

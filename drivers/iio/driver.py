@@ -7,13 +7,13 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from drivers.iio import sysfs
-from drivers.iio.capture import Capture, Counters, in_thread
+from drivers.iio.capture import Capture
 from drivers.iio.setup import Device, Wanted
 from drivers.iio.spec import IioLink, IioUnit, waves
 from gateway.clock import Clock
 from gateway.config.spec import Link
 from gateway.model import Block, PointTable, Reason, Scan
-from gateway.waveform import Piece, SharedSource
+from gateway.waveform import Counters, Piece, SharedSource, in_thread
 
 
 class IioDriver:

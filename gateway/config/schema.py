@@ -85,9 +85,17 @@ class _Making:
         return {"type": simple[kind]} if kind in simple else {}
 
     def mapping(self, *structs: type[Struct], required: Iterable[str] | None = None) -> Schema:
-        """Return the schema of a mapping with the keys of all `structs` and no others."""
+        """Return the schema of a mapping with the keys of all `structs` and no others; a key that several have may be any of them."""
         fields = {key: field for struct in reversed(structs) for key, field in fields_of(struct).items()}
-        made: Schema = {"type": "object", "properties": {key: self._field(field) for key, field in fields.items()}}
+        properties: dict[str, list[Schema]] = {key: [] for key in fields}
+        for struct in structs:
+            for key, field in fields_of(struct).items():
+                if (form := self._field(field)) not in properties[key]:
+                    properties[key].append(form)
+        made: Schema = {
+            "type": "object",
+            "properties": {key: forms[0] if len(forms) == 1 else {"anyOf": forms} for key, forms in properties.items()},
+        }
         made["required"] = [key for key, field in fields.items() if field.required and (required is None or key in required)]
         made["additionalProperties"] = False
         if structs[0].__doc__:

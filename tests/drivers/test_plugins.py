@@ -2,6 +2,8 @@
 
 import pytest
 
+from drivers.alsa import PLUGIN as ALSA
+from drivers.alsa.spec import AlsaLink
 from drivers.iio import PLUGIN as IIO
 from drivers.iio.spec import IioLink
 from drivers.modbus import PLUGIN as MODBUS
@@ -21,6 +23,7 @@ from gateway.driver import Streams
     [
         (MODBUS, Link("modbus-tcp", "127.0.0.1:502", ModbusLink())),
         (OPCUA, Link("opc.tcp", "127.0.0.1:4840", OpcuaLink(insecure=True))),
+        (ALSA, Link("alsa", "hw:1,0", AlsaLink(rate=Rate(48_000)))),
         (IIO, Link("iio", "adxl355", IioLink(rate=Rate(1000)))),
         (REPLAY, Link("replay", "a.wav", ReplayLink(unit="g"))),
     ],

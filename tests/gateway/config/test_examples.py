@@ -18,6 +18,7 @@ def test_the_example_shows_every_driver_and_releases_to_every_recipient():
     checked = check(ROOT / "configs/site.example.yaml")
     assert all("does not exist on this computer" in problem.message for problem in checked.problems)  # recordings, certificates
     assert {machine.link.scheme for machine in checked.config.machines.values()} == {
+        "alsa",
         "iio",
         "modbus-tcp",
         "modbus-rtu",
