@@ -92,3 +92,21 @@ class ShaftSpeed(NamedTuple):
 
     hz: float
     confidence: float
+
+
+class Band(NamedTuple):
+    """A band of a kurtogram.
+
+    Attributes:
+        low_hz: lower edge.
+        high_hz: upper edge.
+        kurtosis: spectral kurtosis; 0 for Gaussian noise, -1 for a tone, above 0 for blows.
+        deviations: the same in standard deviations of Gaussian noise in this band.
+        stands_out: whether that is more than noise gives in any band; if not, no band of the signal is better than another.
+    """
+
+    low_hz: float
+    high_hz: float
+    kurtosis: float
+    deviations: float
+    stands_out: bool

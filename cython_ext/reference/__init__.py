@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from .bands import band_energies, band_rms, displacement_rms, harmonics, high_frequency_index, velocity_rms
 from .bearing import BearingScores, shaft_speed
+from .cepstrum import Cepstrum
 from .comb import SpeedComb
 from .envelope import Envelope
 from .frames import HEAD, crc32c, frame, scan
 from .gate import Gate
 from .gears import Gear
+from .kurtogram import Kurtogram
 from .orders import AngleResampler, difference, drift, order_spectrum, synchronous_average
 from .registers import BIT, BOOL, FLOAT32, FLOAT64, INT16, INT32, INT64, UINT16, UINT32, UINT64, Decoder, Item, crc16
 from .ring import Ring
@@ -35,6 +37,7 @@ __all__ = [
     "UINT64",
     "AngleResampler",
     "BearingScores",
+    "Cepstrum",
     "Channel",
     "ComplexFFT",
     "Decoder",
@@ -42,6 +45,7 @@ __all__ = [
     "Gate",
     "Gear",
     "Item",
+    "Kurtogram",
     "Moments",
     "Pace",
     "RealFFT",
