@@ -85,7 +85,7 @@ class _Making:
         return {"type": simple[kind]} if kind in simple else {}
 
     def mapping(self, *structs: type[Struct], required: Iterable[str] | None = None) -> Schema:
-        """Return the schema of a mapping with the keys of all `structs` and no others; a key that several have may be any of them."""
+        """Return the schema of a mapping with the keys of all `structs` and no others; a key of several may be any of them."""
         fields = {key: field for struct in reversed(structs) for key, field in fields_of(struct).items()}
         properties: dict[str, list[Schema]] = {key: [] for key in fields}
         for struct in structs:
