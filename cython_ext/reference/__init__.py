@@ -19,7 +19,7 @@ from .registers import BIT, BOOL, FLOAT32, FLOAT64, INT16, INT32, INT64, UINT16,
 from .ring import Ring
 from .scans import Pace, Scans
 from .spectrum import ComplexFFT, RealFFT, Welch, next_fast_length
-from .statistics import Moments, statistics, theil_sen
+from .statistics import Moments, statistics, theil_sen, theil_sen_interval
 from .trackers import cusum, ewma, goertzel, page_hinkley
 from .vector import Channel
 
@@ -74,5 +74,6 @@ __all__ = [
     "statistics",
     "synchronous_average",
     "theil_sen",
+    "theil_sen_interval",
     "velocity_rms",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from array import array
 from collections.abc import Sequence
 from itertools import combinations, groupby, pairwise
@@ -98,3 +99,15 @@ def theil_sen(t: Sequence[float], y: Sequence[float]) -> float:
         raise ValueError("no two different times")
     upper, lower = slopes[len(slopes) // 2], slopes[(len(slopes) - 1) // 2]
     return lower + (upper - lower) / 2
+
+
+def theil_sen_interval(t: Sequence[float], y: Sequence[float], z: float = 1.959963984540054) -> tuple[float, float, float]:
+    """Return the Theil-Sen slope and the slopes at the ranks that Kendall's score gives for its interval."""
+    slope, n = theil_sen(t, y), len(t)
+    if math.isnan(slope):
+        return slope, slope, slope
+    slopes = sorted((yb - ya) / (tb - ta) for (ta, ya), (tb, yb) in combinations(zip(t, y, strict=True), 2) if ta != tb)
+    ties = sum(k * (k - 1) * (2 * k + 5) for x in (t, y) for k in Counter(x).values())
+    reach = z * math.sqrt(max(0, n * (n - 1) * (2 * n + 5) - ties) / 18)
+    first, last = max(round((len(slopes) - reach) / 2) - 1, 0), min(round((len(slopes) + reach) / 2), len(slopes) - 1)
+    return slope, min(slope, slopes[first]), max(slope, slopes[last])

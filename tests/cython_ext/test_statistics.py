@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cython_ext import reference
 from cython_ext.results import Statistics
-from cython_ext.statistics import Moments, statistics, theil_sen
+from cython_ext.statistics import Moments, statistics, theil_sen, theil_sen_interval
 
 NAN = math.nan
 
@@ -316,3 +316,31 @@ class TestTheilSen:
         many = array("d", range(2049))
         with pytest.raises(ValueError, match="thin them out"):
             theil_sen(many, many)
+
+    @given(st.lists(st.tuples(st.integers(0, 30), st.integers(-20, 20)), max_size=40), st.floats(0.1, 4.0))
+    def test_the_interval_is_that_of_the_reference(self, points, z):
+        t, y = (array("d", [p[i] for p in points]) for i in (0, 1))
+        if len(set(t)) < 2:
+            with pytest.raises(ValueError, match="two different times"):
+                theil_sen_interval(t, y, z)
+        else:
+            slope, low, high = theil_sen_interval(t, y, z)
+            assert (slope, low, high) == reference.theil_sen_interval(t, y, z)
+            assert low <= slope <= high
+            assert slope == theil_sen(t, y)
+
+    def test_the_interval_holds_the_true_slope_as_often_as_it_promises(self):
+        random = np.random.default_rng(7)
+        t = array("d", range(60))
+        held = 0
+        for _ in range(400):
+            y = array("d", 0.05 * np.arange(60) + random.standard_normal(60))
+            _, low, high = theil_sen_interval(t, y)
+            held += low <= 0.05 <= high
+        assert 0.92 <= held / 400 <= 0.985
+
+    def test_an_interval_of_nothing(self):
+        assert all(map(math.isnan, theil_sen_interval(array("d", [0, 1, 2]), array("d", [1, NAN, 3]))))
+        assert theil_sen_interval(array("d", range(50)), array("d", [21.5] * 50)) == (0, 0, 0)
+        with pytest.raises(ValueError, match="positive"):
+            theil_sen_interval(array("d", [0, 1]), array("d", [0, 1]), 0.0)
