@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from array import array
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations, groupby, pairwise
 

@@ -11,16 +11,18 @@ from gateway.config.learning import baseline_points, trend_points
 from gateway.config.running import STATE
 from gateway.config.running import points_of as running_points
 from gateway.config.spec import Machine
+from gateway.config.temperature import features_of
 from gateway.model import Block, Record, Scan, Stamp
 
 from .alarms import Alarms, Standing
 from .baseline import BaselineStage
 from .board import Board
 from .chain import Chain, Durable, Measured, Stage
+from .change import Changes
 from .kept import Kept
 from .kpis import KpiStage
 from .running import RunningStage
-from .slope import TO_KELVIN, Slopes
+from .slope import Slopes
 from .speed import teller, watched
 from .trend import TrendStage
 from .vibration import Job, VibrationFeatures
@@ -59,8 +61,7 @@ def _measured(machine: Machine) -> dict[str, str]:
     """Return the features that are computed of waveforms and points alone."""
     features = waveform.announced(machine.vibration, machine.waves) if machine.vibration else {}
     if machine.temperature:
-        chosen = machine.temperature.points or [name for name, spec in machine.points.items() if spec.unit in TO_KELVIN]
-        features |= {f"{name}.slope": "K/min" for name in chosen}
+        features |= features_of(machine.temperature, {name: spec.unit for name, spec in machine.points.items()})
     return features
 
 
@@ -160,6 +161,9 @@ def _stages(machine: Machine) -> list[Stage]:
         stages.append(KpiStage(machine, machine.kpis))
     if machine.trend:
         stages.append(TrendStage(machine, machine.trend, _followable(machine), _limits(machine)))
+    if machine.temperature and machine.temperature.change is not None:
+        units = {name: spec.unit for name, spec in machine.points.items()}
+        stages.append(Changes(machine.name, machine.temperature, units, by_state=machine.state is not None))
     if machine.alarms:
         stages.append(Alarms(machine))  # the last: there may be an alarm on what any other makes
     return stages

@@ -255,6 +255,8 @@ def _patience_s(machine: Machine, point: str, spec: Alarm) -> float:
         period_s = machine.vibration.every + machine.vibration.window
     elif point in machine.points:
         period_s = machine.points[point].every or machine.every_s
+    elif machine.temperature and point.rpartition(".")[2] == "change":
+        return max(float(spec.stale), SLOW_S + 60.0 * machine.temperature.every)  # nothing is told while it learns
     elif machine.temperature and point.rpartition(".")[0] in machine.points:
         period_s = machine.temperature.every + machine.temperature.window
     else:

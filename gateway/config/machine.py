@@ -11,18 +11,17 @@ from gateway.config.build import build, fields_of
 from gateway.config.connection import Line, Lines
 from gateway.config.derived import Derived
 from gateway.config.found import BAD, Found
-from gateway.config.node import Mapping, Node, Scalar, Sequence
+from gateway.config.node import Mapping, Node, Scalar
 from gateway.config.options import Entries, accept, hopeless, options, together
 from gateway.config.profile import Profile, Profiles, merged
 from gateway.config.rotation import Shaft
 from gateway.config.sensor import features_of, taken_names, zones_of
 from gateway.config.spec import Link, Machine, MachineSpec
+from gateway.config.thermal import check_temperature
 from gateway.config.url import Url
-from gateway.config.words import meant, quoted
 from gateway.driver import LocalFile, Plugin
 
 _KEYS = fields_of(MachineSpec)
-_TEMPERATURE = {"°C", "K", "°F"}
 _MOVED = {key: f"is a key of the machine, not an option in its URL; write '{key}:' beside 'connect:'" for key in _KEYS}
 
 
@@ -207,17 +206,7 @@ class Machines:
             names, outcome.speed = features_of(vibration, outcome.waves)
             features += names
         if isinstance(temperature, Mapping):
-            listed = _value(temperature, "points")
-            items = [item for item in listed.items if isinstance(item, Scalar)] if isinstance(listed, Sequence) else []
-            features += [f"{name}.slope" for name in [item.text for item in items] or outcome.points]
-            for item in items:
-                if item.value not in outcome.points:
-                    words = f"machine '{outcome.name}' has no point {quoted(item.text)}{meant(item.text, outcome.points)}"
-                    self._found.error(item, words)
-            for name in [item.text for item in items] or [name for name in table if table[name].unit in _TEMPERATURE]:
-                if f"{name}.slope" in entries:
-                    words = f"the name '{name}.slope' belongs to the slope of '{name}' (see 'temperature:'); choose another"
-                    self._found.error(entries[f"{name}.slope"].key, words)
+            features += check_temperature(outcome.name, temperature, outcome.points, entries, table, self._found)
         derived = Derived(outcome.name, entries, table, features, self._found)
         derived.check(node)
         outcome.features = tuple(derived.features)
