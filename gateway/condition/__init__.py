@@ -75,7 +75,7 @@ def _limits(machine: Machine) -> dict[str, float]:
     """Return the limits that features have from elsewhere: the zone C/D of velocity, and before it the level of an alarm."""
     zones = machine.zones
     limits = {f"{wave}.velocity_rms": zones.velocity_mm_s[2] for wave in machine.waves} if zones else {}
-    return limits | {name: one.alarm for name, one in machine.alarms.items() if one.alarm is not None}
+    return limits | {name: one.alarm for name, one in machine.alarms.items() if isinstance(one.alarm, float)}
 
 
 def _numbers(machine: Machine) -> list[str]:

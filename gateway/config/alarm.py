@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from msgspec import Meta, field
+from msgspec import Meta, field, structs
 
 from gateway.config.base import Spec
 from gateway.config.quantity import Duration
@@ -21,8 +21,14 @@ LONGEST_STALE_S = 7 * 86_400.0
 class Alarm(Spec, frozen=True, kw_only=True):
     """The alarm of a point or feature in the words of ISA-18.2: two levels on the high and the low side, and when they count."""
 
-    warning: Annotated[float | None, Meta(description="above this value it is a warning, in the unit of the point")] = None
-    alarm: Annotated[float | None, Meta(description="above this value it is an alarm")] = None
+    warning: Annotated[
+        float | Literal["iso"] | None,
+        Meta(description="above this value it is a warning, in the unit of the point; iso: the end of zone B of vibration.iso"),
+    ] = None
+    alarm: Annotated[
+        float | Literal["iso"] | None,
+        Meta(description="above this value it is an alarm; iso: the end of zone C of vibration.iso"),
+    ] = None
     low_warning: Annotated[float | None, Meta(description="below this value it is a warning")] = None
     low_alarm: Annotated[float | None, Meta(description="below this value it is an alarm")] = None
     hysteresis: Annotated[
@@ -52,14 +58,24 @@ class Alarm(Spec, frozen=True, kw_only=True):
             "high warning": self.warning,
             "low warning": self.low_warning,
         }
-        return {level: limit for level, limit in levels.items() if limit is not None}
+        return {level: limit for level, limit in levels.items() if isinstance(limit, float)}
+
+    @property
+    def by_standard(self) -> bool:
+        """Whether a limit is to come from ISO's zones."""
+        return "iso" in {self.warning, self.alarm}
+
+    def with_zones(self, velocity_mm_s: tuple[float, float, float]) -> Alarm:
+        """Return the alarm with numbers where it says iso: the boundaries B/C and C/D, in mm/s."""
+        warning = velocity_mm_s[1] if self.warning == "iso" else self.warning
+        return structs.replace(self, warning=warning, alarm=velocity_mm_s[2] if self.alarm == "iso" else self.alarm)
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""
-        if not self.limits:
+        if not self.limits and not self.by_standard:
             yield "", "an alarm needs a limit: 'warning', 'alarm', 'low_warning' or 'low_alarm'"
         rising = ("low_alarm", "low_warning", "warning", "alarm")
-        known = [(key, value) for key in rising if (value := getattr(self, key)) is not None]
+        known = [(key, value) for key in rising if isinstance(value := getattr(self, key), float)]
         for (lower, low), (higher, high) in pairwise(known):
             if low >= high:
                 yield higher, f"{higher} ({high:g}) must be above {lower} ({low:g})"

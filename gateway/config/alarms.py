@@ -6,9 +6,12 @@ from collections.abc import Collection, Hashable
 from collections.abc import Mapping as Dictionary
 from typing import Any
 
+from gateway.config.alarm import Alarm
+from gateway.config.features import TEXTS as TEXT_NAMES
 from gateway.config.found import Found
 from gateway.config.node import Mapping, Scalar, Sequence
 from gateway.config.words import listing, meant, quoted
+from gateway.config.zones import Boundaries
 
 TEXTS = {"string", "bytes", "text"}
 STATE = "state"
@@ -36,8 +39,30 @@ def check_alarms(machine: str, node: Mapping, points: Dictionary[str, Any], feat
             found.error(alarm.key, f"'{name}' is a word, not a number, and has no limits; alarm on what tells the state")
         elif getattr(points.get(name), "type", None) in TEXTS:
             found.error(alarm.key, f"'{name}' is a text, which has no limits; only numbers have")
+        elif name not in points and name.rpartition(".")[2] in TEXT_NAMES:
+            found.error(alarm.key, f"'{name}' is a word, not a number, and has no limits")
         if isinstance(alarm.value, Mapping):
+            _standard(name, node, alarm.value, found)
             _states(machine, node, alarm.value, points, found)
+
+
+def resolved(alarms: Dictionary[str, Alarm], zones: Boundaries | None) -> dict[str, Alarm]:
+    """Return the alarms with numbers where they name ISO's zones."""
+    return {name: one.with_zones(zones.velocity_mm_s) if zones and one.by_standard else one for name, one in alarms.items()}
+
+
+def _standard(name: str, node: Mapping, alarm: Mapping, found: Found) -> None:
+    for key in ("warning", "alarm"):
+        entry = alarm.entries.get(key)
+        if entry is None or not isinstance(entry.value, Scalar) or entry.value.value != "iso":
+            continue
+        vibration = node.entries.get("vibration")
+        if not name.endswith(".velocity_rms"):
+            found.error(
+                entry.value, f"ISO's zones are for velocities such as vibration.velocity_rms, not for '{name}'; write a number"
+            )
+        elif vibration is None or not isinstance(vibration.value, Mapping) or "iso" not in vibration.value.entries:
+            found.error(entry.value, "which zones? Add 'iso:' to 'vibration:', for example iso: group2-rigid")
 
 
 def _states(machine: str, node: Mapping, alarm: Mapping, points: Dictionary[str, Any], found: Found) -> None:

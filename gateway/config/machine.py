@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from msgspec import Struct
 
-from gateway.config.alarms import check_alarms
+from gateway.config.alarms import check_alarms, resolved
 from gateway.config.build import build, fields_of
 from gateway.config.connection import Line, Lines
 from gateway.config.derived import Derived
@@ -121,7 +121,7 @@ class Machines:
                     spec.vibration,
                     spec.temperature,
                     state=spec.state,
-                    alarms=spec.alarms,
+                    alarms=resolved(spec.alarms, zones_of(spec.vibration)),
                     waves=outcome.waves,
                     baseline=spec.baseline,
                     trend=spec.trend,

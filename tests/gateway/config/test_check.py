@@ -94,6 +94,9 @@ MACHINE = HEAD + "machines:\n  - {{name: m, {}}}\n"
         ("connect: 'modbus-tcp://h', temperature: {change: 0}, points: {t: {at: input 1}}", "0 is out of range: more than 0"),
         ("connect: 'modbus-tcp://h', temperature: {limit: 80}, points: {t: {at: input 1, unit: °C}, t.time_to_limit: {at: input 2}}", "the name 't.time_to_limit' belongs to the time to limit of 't' (see 'temperature:'); choose another"),
         ("connect: 'modbus-tcp://h', points: {vibration.rms: {at: coil 1}}", "names that begin with 'vibration.' belong to features; choose another"),
+        ("connect: 'replay:a.wav?unit=g', vibration: {}, alarms: {vibration.velocity_rms: {alarm: iso}}", "which zones? Add 'iso:' to 'vibration:', for example iso: group2-rigid"),
+        ("connect: 'replay:a.wav?unit=g', vibration: {iso: group2-rigid}, alarms: {vibration.rms: {alarm: iso}}", "ISO's zones are for velocities such as vibration.velocity_rms, not for 'vibration.rms'; write a number"),
+        ("connect: 'replay:a.wav?unit=g', vibration: {iso: group2-rigid}, alarms: {vibration.iso_zone: {alarm: 3}}", "'vibration.iso_zone' is a word, not a number, and has no limits"),
         ("connect: 'modbus-tcp://h', points: {oil_temp: {at: input 1}}, alarms: {oiltemp: {alarm: 80}}", "machine 'm' has no point or feature 'oiltemp', did you mean 'oil_temp'?"),
         ("connect: 'modbus-tcp://h', points: {t: {at: input 1}}, alarms: {t: {}}", "an alarm needs a limit: 'warning', 'alarm', 'low_warning' or 'low_alarm'"),
         ("connect: 'modbus-tcp://h', points: {t: {at: input 1}}, alarms: {t: {warning: 80, alarm: 70}}", "alarm (70) must be above warning (80)"),
@@ -114,6 +117,13 @@ def test_a_mistake_in_a_machine_is_told(heads, entry, message):
     text = MACHINE.format(entry)
     lines = [line.split(": ", 1)[1] for line in heads(text) if ": warning: " not in line]
     assert lines == [message]
+
+
+def test_an_alarm_by_the_zones_of_iso_has_their_numbers(site):
+    entry = "connect: 'replay:a.wav?unit=g', vibration: {iso: group2-rigid}, alarms: {vibration.velocity_rms: {warning: iso, alarm: iso}}"
+    machine = site(MACHINE.format(entry)).config.machines["m"]
+    alarm, zones = machine.alarms["vibration.velocity_rms"], machine.zones.velocity_mm_s
+    assert (alarm.warning, alarm.alarm) == zones[1:] == (2.8, 4.5)
 
 
 def test_the_place_of_an_option_in_a_url_is_exact(site):
