@@ -44,7 +44,7 @@ check: $(VENV)/.setup $(VENV)/.check $(VENV)/.test ## lint, types, docstrings, i
 	$(GATEWAY) check configs/demo/site.yaml
 
 bench: $(VENV)/.setup $(VENV)/.test $(VENV)/.bench ## measure, beside the known libraries, and write docs/benchmarks.md
-	@sh .ci/packages gcc=gcc /usr/include/fftw3.h=libfftw3-dev /usr/include/modbus/modbus.h=libmodbus-dev mosquitto=mosquitto
+	@sh .ci/packages gcc=gcc /usr/include/fftw3.h=libfftw3-dev valgrind=valgrind /usr/include/modbus/modbus.h=libmodbus-dev mosquitto=mosquitto
 	$(PY) -m tests.bench.run --write docs/benchmarks.md
 
 bench-thingsboard: $(VENV)/.setup $(VENV)/.test $(THINGSBOARD)/.ready ## measure beside the ThingsBoard gateway, in an environment of its own

@@ -134,13 +134,26 @@ KERNEL void NAME(pass)(moments *m, const float *x, long n, float level, moments_
 }
 
 KERNEL long NAME(excursions)(const float *x, long n, float level, float reach) {
-    mask starts = {0};
-    long count = n > 0 && fabsf(x[0] - level) > reach;
-    long i = 1;
-    for (; i + LANES <= n; i += LANES)
-        starts -= (magnitude(load(x + i) - level) > reach) & ~(magnitude(load(x + i - 1) - level) > reach);
-    for (int k = 0; k < LANES; k++) count += starts[k];
-    for (; i < n; i++) count += fabsf(x[i] - level) > reach && !(fabsf(x[i - 1] - level) > reach);
+    long count = 0, i = 0;
+    int beyond = 0;
+    while (i < n) {
+        if (!beyond && i + BLOCK <= n) { /* as a rule nothing in a block is: one look at its farthest sample will do */
+            vec farthest = {0};
+            for (long k = 0; k < BLOCK; k += LANES) farthest = larger(magnitude(load(x + i + k) - level), farthest);
+            int any = 0;
+            for (int k = 0; k < LANES; k++) any |= farthest[k] > reach;
+            if (!any) {
+                i += BLOCK;
+                continue;
+            }
+        }
+        const long end = i + BLOCK < n ? i + BLOCK : n;
+        for (; i < end; i++) {
+            const int now = fabsf(x[i] - level) > reach;
+            count += now & !beyond;
+            beyond = now;
+        }
+    }
     return count;
 }
 

@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 HEAD = """# Benchmarks
 Written by `make bench`. Every ratio is ours / theirs, measured beside each other in one run; smaller is better.
+Where the budget says ≥ it is theirs / ours, and larger is better.
 A budget is a promise: `make bench` fails when a row is over it. Every section is one run of its own, and says which."""
 OPTIONAL = {"thingsboard"}
 """Run only when asked for by name: what they need takes an environment of its own."""
@@ -56,9 +57,11 @@ def main() -> int:
     before = args.write.read_text(encoding="utf-8") if args.write and args.write.exists() else ""
     text = renewed(before, HEAD, new, map(title, known))
     print(text)
+    for rows in results.values():
+        print(*(row.line for row in rows if isinstance(row, Row)), sep="\n")
     if args.write:
         args.write.write_text(text, encoding="utf-8")
-    good = all(isinstance(rows, list) and all(row.verdict != "OVER" for row in rows) for rows in results.values())
+    good = all(isinstance(rows, list) and all(row.verdict in {"", "ok"} for row in rows) for rows in results.values())
     return 0 if good else 1
 
 
@@ -88,7 +91,7 @@ def section(name: str, rows: list[Row] | str, others: float) -> str:
         return "\n".join([*lines, f"**{rows}**"])
     lines += ["| what | ratio | budget | | figures |", "|---|--:|--:|---|---|"]
     for row in rows:
-        budget = "" if row.budget is None else f"{row.budget:.3g}"
+        budget = "" if row.budget is None else f"{'≥ ' if row.at_least else ''}{row.budget:.3g}"
         what, figures = (text.replace("|", "/") for text in (row.name, row.note))
         lines.append(f"| {what} | {row.ratio:.3g} | {budget} | {row.verdict} | {figures} |")
     return "\n".join(lines)

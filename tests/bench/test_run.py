@@ -8,11 +8,20 @@ import pytest
 
 from tests.bench import Row, run
 
-ROWS = [Row("ours | theirs", 0.25, 0.5, "1 / 4 µs"), Row("told", 3.0, None, "3 s"), Row("late", 0.6, 0.5, "")]
+ROWS = [
+    *(Row("ours | theirs", 0.25, 0.5, "1 / 4 µs"), Row("fast", 95.0, 30.0, "", True), Row("told", 3.0, None, "3 s")),
+    *(Row("late", 0.6, 0.5, ""), Row("slow", 29.0, 30.0, "", True)),
+]
 
 
 def test_a_verdict_needs_a_budget():
-    assert [row.verdict for row in ROWS] == ["ok", "", "OVER"]
+    assert [row.verdict for row in ROWS] == ["ok", "ok", "", "OVER", "UNDER"]
+
+
+def test_a_line_for_machines_has_a_name_in_one_word():
+    assert Row("rfft 4096, avx2 / FFTW", 0.85, 1.0, "2 µs").line == "BENCH rfft_4096_avx2_vs_fftw 0.85 1"
+    assert Row("vector 4096 / scipy", 95.123, 30.0, "", True).line == "BENCH vector_4096_vs_scipy 95.12 30"
+    assert Row("told", 3.0, None, "").line == "BENCH told 3 -"
 
 
 def test_a_section_shows_every_row_or_the_failure_in_words():
@@ -20,19 +29,23 @@ def test_a_section_shows_every_row_or_the_failure_in_words():
     assert "| ours / theirs | 0.25 | 0.5 | ok | 1 / 4 µs |" in text
     assert "| told | 3 |  |  | 3 s |" in text
     assert "| late | 0.6 | 0.5 | OVER |  |" in text
+    assert "| fast | 95 | ≥ 30 | ok |  |" in text
     assert "## Kernels\nTime of the kernels" in text
     assert "Other programs kept 0.3 of them busy meanwhile." in text
     assert "**failed with exit code 1**" in run.section("gateway", "failed with exit code 1", 0.0)
 
 
-@pytest.mark.parametrize(("rows", "code"), [(ROWS[:2], 0), (ROWS, 1), ("did not end", 1)], ids=["good", "over budget", "failed"])
+@pytest.mark.parametrize(
+    ("rows", "code"), [(ROWS[:3], 0), (ROWS[:4], 1), (ROWS[4:], 1), ("did not end", 1)], ids=["good", "over", "under", "failed"]
+)
 def test_the_exit_code_says_whether_the_promises_hold(monkeypatch, tmp_path, capsys, rows, code):
     monkeypatch.setattr(run, "measure", lambda *_: rows)
     page = tmp_path / "page.md"
     page.write_text("# Benchmarks\n\n## Gateway\nan earlier run\n\n## Kernels\nan earlier run\n")
     monkeypatch.setattr(sys, "argv", ["run", "kernels", "--write", str(page)])
     assert run.main() == code
-    assert page.read_text() == capsys.readouterr().out[:-1]
+    said = "".join(f"{row.line}\n" for row in rows if isinstance(row, Row)) or "\n"
+    assert page.read_text() + "\n" + said == capsys.readouterr().out
     assert "## Gateway\nan earlier run\n" in page.read_text()
     assert "## Kernels\nan earlier run" not in page.read_text()
 
