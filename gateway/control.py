@@ -163,7 +163,9 @@ async def _one(runtime: Runtime, desk: Operates | None, line: bytes, user: int) 
         case {"op": "alarm", "deed": str() as deed, "machine": str() as machine, "point": str() as point, **rest} if desk:
             for_s = rest.get("for_s")
             return await desk.operate(deed, machine, point, by=_name(user), for_s=for_s if isinstance(for_s, int | float) else None)
-    return {"error": f"unknown request {request.get('op')!r}; known: status, metrics, apply, alarms, alarm"}
+        case {"op": "forget", "machine": str() as machine, **rest} if not rest and desk is not None:
+            return await desk.forget(machine, by=_name(user))
+    return {"error": f"unknown request {request.get('op')!r}; known: status, metrics, apply, alarms, alarm, forget"}
 
 
 class _Everything:

@@ -112,7 +112,7 @@ class Keeps(Protocol):
 
 
 class Operates(Protocol):
-    """What a person may ask about alarms, and do about them."""
+    """What a person may ask about alarms, and do about them and about what was learned."""
 
     def alarms(self) -> list[dict[str, Any]]:
         """Return every alarm as plain JSON values, the most urgent first."""
@@ -127,6 +127,9 @@ class Operates(Protocol):
             by: who wants it, in words.
             for_s: for how long it is shelved.
         """
+
+    async def forget(self, machine: str, *, by: str) -> dict[str, Any]:
+        """Forget what was learned of a machine, for good when this returns; answers with what was `forgot`, or with an `error`."""
 
 
 class Session(Protocol):

@@ -29,6 +29,7 @@ VERBS: dict[str, str] = {
     "decode": "show what is in messages that a gateway sent, from files or a pipe; finds out format and compression by itself",
     "schema": "print the JSON Schema of site.yaml, share.yaml or a profile, for editors",
     "status": "show how the running gateway is doing: machines, outbox, uplink, clock",
+    "baseline": "show what was learned of the machines, and let one be learned anew after maintenance",
     "alarms": "list the alarms of the machines; acknowledge, shelve, or take one out of service",
     "doctor": "check this computer: clock, permissions, disk, broker, devices; with a cure for each finding",
 }

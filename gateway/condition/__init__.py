@@ -98,7 +98,7 @@ class Condition:
         if spec := machine.vibration:
             rpm = teller(machine.name, spec, board or Board())
             self._vibration = VibrationFeatures(machine.name, spec, machine.zones, rpm)
-        self._chain = Chain(_stages(machine))
+        self._chain = Chain(_stages(machine, board or Board()))
         self.alarms = next((stage for stage in self._chain.stages if isinstance(stage, Alarms)), None)
         self._kept = kept
         if kept is not None:
@@ -148,15 +148,16 @@ class Condition:
                 stage.urgent = False  # nothing is kept here, so nothing waits for it
 
 
-def _stages(machine: Machine) -> list[Stage]:
+def _stages(machine: Machine, board: Board) -> list[Stage]:
     """Return the stages a machine needs, in the order in which values pass them."""
     stages: list[Stage] = []
+    rpm = teller(machine.name, machine.vibration, board) if machine.vibration else lambda: None
     if machine.temperature:
         stages.append(Slopes(machine.name, machine.temperature))
     if machine.state:
         stages.append(RunningStage(machine, machine.state))
     if machine.baseline:
-        stages.append(BaselineStage(machine, machine.baseline, _numbers(machine)))
+        stages.append(BaselineStage(machine, machine.baseline, _numbers(machine), rpm))
     if machine.kpis:
         stages.append(KpiStage(machine, machine.kpis))
     if machine.trend:

@@ -11,13 +11,14 @@ import binascii
 import math
 import random
 from array import array
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
-from gateway.config.learning import Baseline, Learn, learned
+from gateway.config.learning import BASELINE, Baseline, Learn, learned
+from gateway.config.rotation import Shaft
 from gateway.config.running import STATE
 from gateway.config.spec import Machine
 from gateway.model import Feature, Quality, Record, Stamp
@@ -35,8 +36,6 @@ HEARTBEAT_S = 600.0
 _LONGEST_TICK_S = 60.0
 _REFRESH = 64  # rows that come in between two looks at what is usual, for one that follows
 _PATIENCE = 5  # windows in run that lack a feature before it is left out
-PROGRESS = "vibration.baseline"
-NOVELTY = "vibration.novelty"
 
 
 class KeptKnown(Struct):
@@ -141,12 +140,13 @@ class Group:
 
     Attributes:
         asked: the features that are to be learned; `names` are those that come at all.
+        waveform: where they come from together; empty for one that comes by itself, which has no novelty.
     """
 
-    def __init__(self, asked: list[str], novelty: bool) -> None:
+    def __init__(self, asked: list[str], waveform: str) -> None:
         self.asked = asked
         self.names = asked
-        self.novelty = novelty
+        self.waveform = waveform
         self.came: set[str] = set()
         self.incomplete = 0
         self.known: dict[str, Known] = {}
@@ -168,19 +168,21 @@ class BaselineStage:
 
     name = "baseline"
 
-    def __init__(self, machine: Machine, spec: Baseline, features: list[str]) -> None:
+    def __init__(
+        self, machine: Machine, spec: Baseline, features: list[str], rpm: Callable[[], float | None] = lambda: None
+    ) -> None:
         self.urgent = False
         self._machine = machine.name
         self._spec = spec
         self._state_known = machine.state is not None or STATE in machine.points
         self._running = not self._state_known
         self._speed: float | None = None
-        shaft = getattr(machine.vibration, "speed", None)
-        self._speed_point = spec.speed or getattr(shaft, "point", "")
-        names = learned(spec, features)
-        waveform = [name for name in names if name.startswith("vibration.")]
-        self._groups = [Group(waveform, True)] if waveform else []
-        self._groups += [Group([name], False) for name in names if name not in waveform]
+        shaft = machine.vibration.speed if machine.vibration else None
+        self._speed_point = spec.speed or ""
+        self._rpm = rpm if not spec.speed and isinstance(shaft, Shaft) and shaft.point else None
+        groups = learned(spec, features)
+        self._groups = [Group(names, waveform) for waveform, names in groups.items() if waveform]
+        self._groups += [Group([name], "") for name in groups.get("", [])]
         self._group_of = {name: group for group in self._groups for name in group.names}
         self._draw = random.Random(machine.name)  # noqa: S311  (which rows stay in a sample, not a secret)
         self._mono_s: float | None = None
@@ -266,11 +268,15 @@ class BaselineStage:
                 continue
             group.names = value.names
             for name, one in value.known.items():
-                if bool(name) != bool(self._speed_point) or (name and not float(name) > 0):
+                if bool(name) != self._by_speed or (name and not float(name) > 0):
                     continue  # classes of speed came or went since
                 known = self._new(group)
                 known.restore(one)
                 group.known[name] = known
+
+    @property
+    def _by_speed(self) -> bool:
+        return bool(self._speed_point or self._rpm)
 
     def _new(self, group: Group) -> Known:
         return Known(len(group.names), self._spec.learn, self._spec.follow, self._draw)
@@ -297,8 +303,8 @@ class BaselineStage:
         for place, (name, value) in enumerate(zip(group.names, values, strict=True)):
             if value is not None:
                 yield self._feature(f"{name}.z", usual.z(place, value), stamp)
-        if group.novelty:
-            yield self._feature(NOVELTY, usual.distance(values), stamp)
+        if group.waveform:
+            yield self._feature(f"{group.waveform}.novelty", usual.distance(values), stamp)
 
     def _feature(self, point: str, value: float | None, stamp: Stamp, unit: Literal["1", "%"] = "1") -> Feature:
         quality = Quality.GOOD if value is not None else Quality.BAD
@@ -307,10 +313,11 @@ class BaselineStage:
     def _class(self, group: Group) -> Known | None:
         """Return what is known in the present class of speed; None where the speed is not known or there are too many classes."""
         name = ""
-        if self._speed_point:
-            if self._speed is None or self._speed <= 0:
+        if self._by_speed:
+            speed = self._rpm() if self._rpm else self._speed
+            if speed is None or speed <= 0:
                 return None
-            name = self._nearest(group, self._speed) or f"{self._speed:.4g}"
+            name = self._nearest(group, speed) or f"{speed:.4g}"
         known = group.known.get(name)
         if known is None:
             if len(group.known) >= MOST_CLASSES:
@@ -334,7 +341,7 @@ class BaselineStage:
         if self._told is not None and self._told[0] == percent and now_s - self._told[1] < HEARTBEAT_S:
             return []
         self._told = percent, now_s
-        return [self._feature(PROGRESS, float(percent), stamp, "%")]
+        return [self._feature(BASELINE, float(percent), stamp, "%")]
 
 
 def _shorten(group: Group, row: dict[str, float | None]) -> None:

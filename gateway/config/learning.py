@@ -21,6 +21,11 @@ MOST_AT_ONCE = 12
 _TELLING = {"velocity_rms", "displacement_rms", "rms", "peak", "crest", "kurtosis", "high_frequency"}
 """Features that come before the others where there are more than a baseline takes."""
 
+BASELINE = "vibration.baseline"
+"""The point that tells how far learning is."""
+
+_WAVEFORM = re.compile(r"(vibration(?:\.[xyz])?)\.")
+
 _WINDOWS = re.compile(r"\s*\+?(\d+)\s*windows?\s*")
 
 
@@ -120,23 +125,25 @@ class Trend(Spec, frozen=True, kw_only=True):
                 yield "limits", f"names '{name}', which is not among 'features'"
 
 
-def learned(spec: Baseline, features: Iterable[str]) -> list[str]:
-    """Return the features a baseline learns, of those a machine gives."""
-    if spec.features:
-        return list(spec.features)
-    names = list(features)
-    waveform = [name for name in names if name.startswith("vibration.")]
-    vibration = sorted(waveform, key=lambda name: name.removeprefix("vibration.") not in _TELLING)
-    return vibration[:MOST_AT_ONCE] + [name for name in names if name.endswith(".rise")]
+def learned(spec: Baseline, features: Iterable[str]) -> dict[str, list[str]]:
+    """Return the features a baseline learns, of those a machine gives, by the waveform they come from (empty: by themselves)."""
+    groups: dict[str, list[str]] = {}
+    for name in spec.features or features:
+        match = _WAVEFORM.match(name)
+        if match or spec.features or name.endswith(".rise"):
+            groups.setdefault(match[1] if match else "", []).append(name)
+    if not spec.features:
+        for waveform, names in groups.items():
+            names.sort(key=lambda name: name.removeprefix(f"{waveform}.") not in _TELLING)
+            del names[MOST_AT_ONCE if waveform else len(names) :]
+    return groups
 
 
 def baseline_points(spec: Baseline, features: Iterable[str]) -> dict[str, str]:
     """Return the points a baseline gives, each with its unit."""
-    names = learned(spec, features)
-    points = {f"{name}.z": "1" for name in names}
-    if any(name.startswith("vibration.") for name in names):
-        points["vibration.novelty"] = "1"
-    return points | {"vibration.baseline": "%"}
+    groups = learned(spec, features)
+    points = {f"{name}.z": "1" for names in groups.values() for name in names}
+    return points | {f"{waveform}.novelty": "1" for waveform in groups if waveform} | {BASELINE: "%"}
 
 
 def followed(spec: Trend, features: Iterable[str]) -> list[str]:

@@ -68,6 +68,18 @@ class AlarmDesk:
         )
         return {"done": done, "state": state}
 
+    async def forget(self, machine: str, *, by: str) -> dict[str, Any]:
+        """Forget the baseline and the trends of a machine, after maintenance for example; that is kept when this returns."""
+        line = self._lines.get(machine)
+        if line is None:
+            return {"error": f"there is no machine {quoted(machine)}{meant(machine, self._lines)}"}
+        forgot = [name for name in ("baseline", "trend") if line.condition.forget(name)]
+        if not forgot:
+            return {"error": f"machine '{machine}' learns nothing; 'baseline:' or 'trend:' in the site file lets it"}
+        await line.condition.keep(self._clock.monotonic())
+        log.info("learned_forgotten", machine=machine, forgot=forgot, by=by)
+        return {"forgot": forgot}
+
     def _trouble(self, machine: str, point: str) -> str:
         if machine not in self._lines:
             return f"there is no machine {quoted(machine)}{meant(machine, self._lines)}"

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from gateway.condition.baseline import FEWEST_ROWS, MOST_CLASSES, MOST_ROWS, Known
+from gateway.condition.baseline import FEWEST_ROWS, MOST_CLASSES, MOST_ROWS, BaselineStage, Known
+from gateway.condition.chain import Measured
 from gateway.condition.robust import usual
 from gateway.config.learning import Baseline, Learn, Width
 from gateway.config.quantity import Duration
+from gateway.config.rotation import Shaft
 from gateway.config.running import Running
 from gateway.config.spec import PointSpec, Vibration
 from tests.gateway.condition.shop import Shelf, Shop
@@ -229,3 +231,17 @@ def test_how_long_it_learns_is_read(text: str, learn: Learn) -> None:
 def test_what_is_no_time_to_learn_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match=r"windows|learns"):
         Learn.parse(text)
+
+
+def test_classes_go_by_the_speed_that_another_machine_tells_for_the_shaft() -> None:
+    rpm = {"now": 1000.0}
+    spec = Vibration(features=["rms", "crest"], speed=Shaft(None, "spindle", "lathe"))
+    shop = Shop({}, vibration=spec, baseline=short())
+    stage = BaselineStage(shop.machine, short(), ["vibration.rms", "vibration.crest"], lambda: rpm["now"])
+    for count in range(90):
+        rpm["now"] = 1000.0 if count < 45 else 2000.0
+        for name, value in (("rms", 1 + count % 7 / 10), ("crest", 3 + count % 5 / 10)):
+            stage.take(Measured(f"vibration.{name}", value, "1", shop.clock.stamp()))
+        shop.clock.advance(1)
+        stage.tick(shop.clock.stamp())
+    assert [note.partition(" learning")[0] for note in stage.notes] == ["baseline at 1000 rpm", "baseline at 2000 rpm"]
