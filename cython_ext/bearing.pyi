@@ -7,7 +7,6 @@ _Out = TypeVar("_Out", bound=WriteableBuffer)
 
 SLIP: float
 CAGE_SLIP: float
-SPEED_TOLERANCE: float
 
 class BearingScores:
     def __init__(self, bins: int, bin_hz: float, outer: float, inner: float, element: float, cage: float) -> None: ...
@@ -18,5 +17,3 @@ class BearingScores:
     @overload
     def scores(self, spectrum: ReadableBuffer, shaft_hz: float, out: _Out) -> _Out: ...
     def level(self, spectrum: ReadableBuffer, shaft_hz: float, hz: float) -> float: ...
-
-def shaft_speed(psd: ReadableBuffer, bin_hz: float, shaft_hz: float, tolerance: float = ...) -> tuple[float, float]: ...

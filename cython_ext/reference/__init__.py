@@ -6,7 +6,6 @@ Nothing in the daemon imports this. Where a kernel promises how numbers are roun
 from __future__ import annotations
 
 from .bands import band_energies, band_rms, displacement_rms, harmonics, high_frequency_index, velocity_rms
-from .bearing import BearingScores, shaft_speed
 from .cepstrum import Cepstrum
 from .comb import SpeedComb
 from .envelope import Envelope
@@ -18,6 +17,7 @@ from .orders import AngleResampler, difference, drift, order_spectrum, synchrono
 from .registers import BIT, BOOL, FLOAT32, FLOAT64, INT16, INT32, INT64, UINT16, UINT32, UINT64, Decoder, Item, crc16
 from .ring import Ring
 from .scans import Pace, Scans
+from .shaft import floor_of, shaft_speed
 from .spectrum import ComplexFFT, RealFFT, Welch, next_fast_length
 from .statistics import Moments, statistics, theil_sen, theil_sen_interval
 from .trackers import cusum, ewma, goertzel, page_hinkley
@@ -62,6 +62,7 @@ __all__ = [
     "displacement_rms",
     "drift",
     "ewma",
+    "floor_of",
     "frame",
     "goertzel",
     "harmonics",

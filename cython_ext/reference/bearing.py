@@ -1,4 +1,4 @@
-"""Scores of bearing faults and the speed of the shaft in plain Python; see `cython_ext.bearing`."""
+"""Scores of bearing faults in plain Python; see `cython_ext.bearing`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ _MOST_DB = 40.0
 _WEIGHTS = (2, 1, 1, 1)
 
 
-def _nearest(position: float) -> int:
+def nearest(position: float) -> int:
+    """Return the bin nearest to a position."""
     return math.floor(position + 0.5)
 
 
-def _median(values: Sequence[float]) -> float:
+def median(values: Sequence[float]) -> float:
+    """Return the value with half of the others before it."""
     return sorted(values)[len(values) // 2]
 
 
-def _clipped(db: float) -> float:
+def clipped(db: float) -> float:
+    """Return a level from 0 to 40 dB."""
     return min(max(db, 0.0), _MOST_DB)
 
 
@@ -41,21 +44,21 @@ class BearingScores:
             slip = 0.015 if kind == 3 else 0.008
             out[kind], out[5 + kind] = self._comb(spectrum, shaft_hz, rate * shaft_hz, slip, kind == 1)
         if out[8] > 0 and self._fits(7 * out[8]):
-            out[4] = _median([self.level(spectrum, shaft_hz, k * out[8]) for k in (5, 6, 7)])
+            out[4] = median([self.level(spectrum, shaft_hz, k * out[8]) for k in (5, 6, 7)])
         return out
 
     def level(self, spectrum: Sequence[float], shaft_hz: float, hz: float) -> float:
         """Return the level of the line at `hz` in dB."""
         if not (hz > 0 and self._fits(hz)) or not all(map(math.isfinite, spectrum)):
             return _NAN
-        return self._level(spectrum, _nearest(hz / self.bin_hz), shaft_hz, self._around(spectrum, hz, shaft_hz))
+        return self._level(spectrum, nearest(hz / self.bin_hz), shaft_hz, self._around(spectrum, hz, shaft_hz))
 
     def _fits(self, hz: float) -> bool:
         return hz / self.bin_hz + 0.5 < self._bins - 1
 
     def _around(self, spectrum: Sequence[float], hz: float, shaft_hz: float) -> float:
-        middle, half = _nearest(hz / self.bin_hz), max(5, int(0.3 * shaft_hz / self.bin_hz))
-        return _median(spectrum[max(1, middle - half) : middle + half + 1])
+        middle, half = nearest(hz / self.bin_hz), max(5, int(0.3 * shaft_hz / self.bin_hz))
+        return median(spectrum[max(1, middle - half) : middle + half + 1])
 
     def _level(self, spectrum: Sequence[float], i: int, shaft_hz: float, median: float) -> float:
         if not 1 <= i <= self._bins - 2:
@@ -63,14 +66,14 @@ class BearingScores:
         peak = max(spectrum[n] for n in (i - 1, i, i + 1) if not self._is_shaft(n, shaft_hz)) if self._any(i, shaft_hz) else 0.0
         if not peak > 0:
             return 0.0
-        return _clipped(20 * math.log10(peak / median)) if median > 0 else _MOST_DB
+        return clipped(20 * math.log10(peak / median)) if median > 0 else _MOST_DB
 
     def _any(self, i: int, shaft_hz: float) -> bool:
         return not all(self._is_shaft(n, shaft_hz) for n in (i - 1, i, i + 1))
 
     def _is_shaft(self, i: int, shaft_hz: float) -> bool:
         hz = i * self.bin_hz
-        order = _nearest(hz / shaft_hz)
+        order = nearest(hz / shaft_hz)
         return order >= 1 and abs(hz - order * shaft_hz) <= max(2 * self.bin_hz, 0.001 * hz) * 1.000001
 
     def _comb(self, spectrum: Sequence[float], shaft_hz: float, rate: float, slip: float, sidebands: bool) -> tuple[float, float]:
@@ -99,39 +102,4 @@ class BearingScores:
         if not self._fits(k * rates[-1] + beside_hz) or k * rates[0] + beside_hz <= 0:
             return []
         median = self._around(spectrum, k * rate + beside_hz, shaft_hz)
-        return [self._level(spectrum, _nearest((k * hz + beside_hz) / self.bin_hz), shaft_hz, median) for hz in rates]
-
-
-def shaft_speed(psd: Sequence[float], bin_hz: float, shaft_hz: float, tolerance: float = 0.03) -> tuple[float, float]:
-    """Return the speed whose harmonics fit the density best, and their mean level in dB."""
-    lowest, highest = shaft_hz * (1 - tolerance) / bin_hz, shaft_hz * (1 + tolerance) / bin_hz
-    fitting = [k * highest + 2 < len(psd) and k * lowest >= 2 for k in range(1, 11)]
-    lines = [*fitting, False].index(False)
-    if lines < 3:
-        return _NAN, 0.0
-    half = max(5, int(0.4 * shaft_hz / bin_hz))
-    floors = []
-    for k in range(1, lines + 1):
-        middle = _nearest(k * shaft_hz / bin_hz)
-        around = psd[max(1, middle - half) : middle + half + 1]
-        if not all(map(math.isfinite, around)):
-            return _NAN, 0.0
-        floors.append(_median(around))
-    n = max(3, int(8 * tolerance * shaft_hz * lines / bin_hz) + 1)
-    found = []
-    for j in range(n):
-        hz = shaft_hz * (1 - tolerance) + 2 * tolerance * shaft_hz / (n - 1) * j
-        db = math.fsum(_between(psd, k * hz / bin_hz, floor) for k, floor in enumerate(floors, 1)) / lines
-        found.append((db - 2 * (100 * (hz / shaft_hz - 1)) ** 2, hz, db))
-    _, hz, db = max(found, key=lambda one: one[0])
-    return hz, db
-
-
-def _between(psd: Sequence[float], position: float, floor: float) -> float:
-    """Return the level in dB at a position between bins, by a parabola through the three nearest."""
-    i = _nearest(position)
-    if not (floor > 0 and all(v > 0 for v in psd[i - 1 : i + 2])):
-        return 0.0
-    below, here, above = (10 * math.log10(v / floor) for v in psd[i - 1 : i + 2])
-    offset = position - i
-    return _clipped(here + offset * (above - below) / 2 + offset**2 * (below - 2 * here + above) / 2)
+        return [self._level(spectrum, nearest((k * hz + beside_hz) / self.bin_hz), shaft_hz, median) for hz in rates]

@@ -1,4 +1,4 @@
-"""Scores of bearing faults and the speed of the shaft, against what a comb must give and against the reference."""
+"""Scores of bearing faults, against what a comb must give and against the reference."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cython_ext import reference
-from cython_ext.bearing import BearingScores, shaft_speed
+from cython_ext.bearing import BearingScores
 
 BIN_HZ = 0.1
 BINS = 10_000
@@ -161,44 +161,6 @@ class TestLevel:
         assert math.isnan(kernel.level(spectrum, SHAFT_HZ, -1.0))
 
 
-class TestShaftSpeed:
-    BIN_HZ = 0.2
-
-    def density(self, true_hz: float, *, harmonics: int = 10, extra: tuple[float, ...] = (), seed: int = 3) -> np.ndarray:
-        spectrum = noise(2000, seed)
-        lines = [k * true_hz for k in range(1, harmonics + 1)]
-        return with_lines(spectrum, *lines, *extra, db=30, bin_hz=self.BIN_HZ).astype("d") ** 2
-
-    @pytest.mark.parametrize("off", [-0.024, -0.01, 0.0, 0.003, 0.02])
-    def test_finds_the_speed_near_the_one_given(self, off):
-        found, db = shaft_speed(self.density(SHAFT_HZ), self.BIN_HZ, SHAFT_HZ * (1 + off))
-        assert found == pytest.approx(SHAFT_HZ, rel=1e-3)
-        assert db > 20
-
-    def test_the_mains_does_not_pass_for_a_shaft(self):
-        """A motor at 1473 rpm on 50 Hz: every second harmonic of 1500 rpm is a line of the mains."""
-        mains = tuple(50.0 * k for k in range(1, 7))
-        found, _ = shaft_speed(self.density(24.55, extra=mains), self.BIN_HZ, 24.4)
-        assert found == pytest.approx(24.55, rel=1e-3)
-
-    def test_noise_is_no_shaft(self):
-        assert max(shaft_speed(self.density(SHAFT_HZ, harmonics=0, seed=s), self.BIN_HZ, SHAFT_HZ)[1] for s in range(50)) < 8
-
-    def test_too_few_harmonics_or_a_density_that_is_not_finite_give_none(self):
-        density = self.density(SHAFT_HZ)
-        assert math.isnan(shaft_speed(density[: int(2.5 * SHAFT_HZ / self.BIN_HZ)], self.BIN_HZ, SHAFT_HZ)[0])
-        density[int(SHAFT_HZ / self.BIN_HZ)] = math.nan
-        assert math.isnan(shaft_speed(density, self.BIN_HZ, SHAFT_HZ)[0])
-
-    def test_silence_gives_the_speed_no_level(self):
-        assert shaft_speed(np.zeros(2000), self.BIN_HZ, SHAFT_HZ)[1] == 0
-
-    def test_what_does_not_fit_is_told(self):
-        for arguments in ((0.0, SHAFT_HZ), (0.2, -1.0), (0.2, SHAFT_HZ, 0.0), (0.2, SHAFT_HZ, 0.5)):
-            with pytest.raises(ValueError, match="above 0"):
-                shaft_speed(noise().astype("d"), *arguments)
-
-
 @st.composite
 def spectra(draw):
     bins = draw(st.integers(20, 400))
@@ -224,19 +186,3 @@ def test_scores_of_a_long_record_are_those_of_the_reference():
     spectrum = array("f", with_lines(noise(), *comb(RATES[1], -0.002)).tolist())
     mine, theirs = (kind(BINS, BIN_HZ, *RATES).scores(spectrum, SHAFT_HZ) for kind in (BearingScores, reference.BearingScores))
     assert mine == pytest.approx(theirs, abs=1e-4)
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    st.lists(st.just(0.0) | st.floats(1e-12, 1e9), min_size=30, max_size=300),
-    st.floats(0.1, 2),
-    st.floats(1, 40),
-    st.floats(0.005, 0.1),
-)
-def test_the_speed_is_that_of_the_reference(density, bin_hz, shaft_hz, tolerance):
-    psd = array("d", density)
-    fits = []
-    for kind in (shaft_speed, reference.shaft_speed):
-        hz, db = kind(psd, bin_hz, shaft_hz, tolerance)
-        fits.append(db - 2 * (100 * (hz / shaft_hz - 1)) ** 2)  # two speeds may fit alike; how well, is what must agree
-    assert fits[0] == pytest.approx(fits[1], abs=1e-3, nan_ok=True)

@@ -1,0 +1,6 @@
+from _typeshed import ReadableBuffer
+
+SPEED_TOLERANCE: float
+
+def shaft_speed(psd: ReadableBuffer, bin_hz: float, shaft_hz: float, tolerance: float = ...) -> tuple[float, float]: ...
+def floor_of(psd: ReadableBuffer, first: int) -> tuple[float, float]: ...
