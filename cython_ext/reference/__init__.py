@@ -6,6 +6,7 @@ Nothing in the daemon imports this. Where a kernel promises how numbers are roun
 from __future__ import annotations
 
 from .bands import band_energies, band_rms, displacement_rms, harmonics, high_frequency_index, velocity_rms
+from .bearing import BearingScores
 from .cepstrum import Cepstrum
 from .comb import SpeedComb
 from .envelope import Envelope

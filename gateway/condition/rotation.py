@@ -11,10 +11,10 @@ from array import array
 from itertools import pairwise
 
 from cython_ext.bands import harmonics
-from cython_ext.bearing import shaft_speed
 from cython_ext.comb import SpeedComb
 from cython_ext.gears import SIDEBANDS, Gear
 from cython_ext.orders import AngleResampler, drift, synchronous_average
+from cython_ext.shaft import shaft_speed
 from cython_ext.spectrum import Welch, next_fast_length
 from gateway.model import Stamp
 
