@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
 import sys
 import time
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import scipy.fft
 import scipy.signal
 from pymodbus.client.mixin import ModbusClientMixin
 
+import cython_ext
 from cython_ext import reference
+from cython_ext.envelope import Envelope
 from cython_ext.gate import Gate
 from cython_ext.registers import UINT16, Decoder
 from cython_ext.spectrum import RealFFT, Welch, backend
@@ -35,11 +39,17 @@ ROUND_S = 0.0004  # short enough to run undisturbed now and then on a busy machi
 
 # ours / theirs at most
 BUDGET_FFTW = {"avx2": 1.0, "baseline": 1.6}
-BUDGET_FFT = 1 / 4
+BUDGET_NUMPY = 1 / 5
 BUDGET_STATISTICS = 1 / 30
 BUDGET_WELCH = 1 / 10
 BUDGET_DECODE = 1 / 30
 BUDGET_GATE = 1 / 20
+
+# theirs / ours at least
+LEAST_FFT = 5.0
+LEAST_ENVELOPE = 20.0
+
+MOST_IMPORT_MIB = 1.0
 
 
 @contextmanager
@@ -75,6 +85,10 @@ def seconds(calls: list[Timed], rounds: int = ROUNDS, round_s: float = ROUND_S) 
 
 def row(name: str, ours: float, theirs: float, budget: float) -> Row:
     return Row(name, ours / theirs, budget, f"{ours * 1e6:.2f} / {theirs * 1e6:.2f} µs")
+
+
+def faster(name: str, ours: float, theirs: float, least: float) -> Row:
+    return Row(name, theirs / ours, least, f"{theirs * 1e6:.2f} / {ours * 1e6:.2f} µs", at_least=True)
 
 
 class Fftw:
@@ -130,12 +144,81 @@ def fft_rows() -> Iterator[Row]:
             anchor.load(x)
             calls.append(anchor)
         ours, ours_plain, with_numpy, with_scipy, *with_fftw = seconds(calls)
-        yield row(f"rfft {n}, {best.backend} / numpy.fft", ours, with_numpy, BUDGET_FFT)
-        yield row(f"rfft {n}, {best.backend} / scipy.fft", ours, with_scipy, BUDGET_FFT)
+        yield row(f"rfft {n}, {best.backend} / numpy.fft", ours, with_numpy, BUDGET_NUMPY)
+        yield faster(f"rfft {n}, {best.backend} / scipy", ours, with_scipy, LEAST_FFT)
         for fftw_s in with_fftw:
             if best.backend != plain.backend:
                 yield row(f"rfft {n}, {best.backend} / FFTW", ours, fftw_s, BUDGET_FFTW["avx2"])
             yield row(f"rfft {n}, {plain.backend} / FFTW", ours_plain, fftw_s, BUDGET_FFTW["baseline"])
+
+
+def inverse_rows() -> Iterator[Row]:
+    for n in LENGTHS:
+        plan, x, out = RealFFT(n), array("f", noise(n)), array("f", bytes(4 * n))
+        bins = plan.forward(x)
+        pairs = np.frombuffer(bins, np.complex64)
+        ours, theirs = seconds(
+            [lambda plan=plan, bins=bins, out=out: plan.inverse(bins, out), lambda pairs=pairs: scipy.fft.irfft(pairs)]
+        )
+        yield faster(f"irfft {n}, {plan.backend} / scipy", ours, theirs, LEAST_FFT)
+
+
+def scipy_envelope(x: np.ndarray, outside: np.ndarray, window: np.ndarray, bins: int, *, prewhiten: bool) -> np.ndarray:
+    """The spectrum of the squared envelope of a band as one writes it in numpy and scipy, in the type of `x`."""
+    spectrum = scipy.fft.rfft(x - x.mean())
+    spectrum[outside] = 0
+    if prewhiten:
+        inside = ~outside
+        spectrum[inside] /= np.abs(spectrum[inside]) * (2 / len(x) * np.sqrt(np.count_nonzero(inside)))
+    squared = np.abs(scipy.signal.hilbert(scipy.fft.irfft(spectrum, len(x)))) ** 2
+    squared -= np.average(squared, weights=window)
+    return np.abs(scipy.fft.rfft(squared * window))[:bins] * (2 / window.sum())
+
+
+def envelope_rows() -> Iterator[Row]:
+    for n in LENGTHS:
+        for prewhiten in (False, True):
+            plan = Envelope(n, RATE_HZ, 500.0, 12_160.0, 1000.0, prewhiten=prewhiten)
+            x, window = noise(n), scipy.signal.get_window("hann", n).astype("f")
+            hz = scipy.fft.rfftfreq(n, 1 / RATE_HZ)
+            outside = (hz < plan.low_hz - 1e-6) | (hz > plan.high_hz + 1e-6)
+            samples, out = array("f", x), array("f", bytes(4 * plan.bins))
+            calls: list[Timed] = [
+                lambda plan=plan, x=samples, out=out: plan.spectrum(x, out),
+                lambda x=x, outside=outside, window=window, bins=plan.bins, prewhiten=prewhiten: scipy_envelope(
+                    x, outside, window, bins, prewhiten=prewhiten
+                ),
+            ]
+            exact = scipy_envelope(x.astype("d"), outside, window.astype("d"), plan.bins, prewhiten=prewhiten)
+            if not np.allclose(plan.spectrum(samples), exact, rtol=0, atol=1e-5 * exact.max()):
+                raise AssertionError(f"the envelope of {n} samples is not that of scipy")
+            name = f"{'prewhitened ' if prewhiten else ''}envelope {n}, {plan.backend} / scipy"
+            yield faster(name, *seconds(calls), LEAST_ENVELOPE)
+
+
+IMPORTING = """
+import array, asyncio, importlib, sys, typing
+asyncio.run(asyncio.sleep(0))
+import cython_ext
+
+def rss_kib():
+    with open("/proc/self/smaps_rollup") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("Rss:"))
+
+before = rss_kib()
+for name in sys.argv[1:]:
+    importlib.import_module("cython_ext." + name)
+print(rss_kib() - before)
+"""
+
+
+def import_row() -> Row:
+    """Memory that all kernels take in a process that has asyncio already."""
+    names = sorted(path.stem for path in Path(cython_ext.__file__).parent.glob("*.pyx"))
+    command = [sys.executable, "-c", IMPORTING, *names]
+    kib = min(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(5))
+    note = f"{kib / 1024:.2f} MiB more than asyncio; {len(names)} kernel files; budget {MOST_IMPORT_MIB:g} MiB"
+    return Row("import of all kernels, memory", kib / 1024 / MOST_IMPORT_MIB, 1.0, note)
 
 
 def naive_statistics(x: np.ndarray) -> tuple[float, ...]:
@@ -198,7 +281,16 @@ def gate_row() -> Row:
 
 def rows() -> list[Row]:
     """Measure everything."""
-    return [*fft_rows(), *statistics_rows(), *welch_rows(), decode_row(), gate_row()]
+    return [
+        *fft_rows(),
+        *inverse_rows(),
+        *envelope_rows(),
+        import_row(),
+        *statistics_rows(),
+        *welch_rows(),
+        decode_row(),
+        gate_row(),
+    ]
 
 
 def main() -> int:
