@@ -155,7 +155,7 @@ def _stages(machine: Machine, board: Board) -> list[Stage]:
     if machine.temperature:
         stages.append(Slopes(machine.name, machine.temperature))
     if machine.state:
-        stages.append(RunningStage(machine, machine.state))
+        stages.append(RunningStage(machine, machine.state, board))
     if machine.baseline:
         stages.append(BaselineStage(machine, machine.baseline, _numbers(machine), rpm))
     if machine.kpis:

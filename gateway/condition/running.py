@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from gateway.config.running import STATE, Running, points_of
+from gateway.config.running import STATE, Running, elsewhere, points_of
 from gateway.config.spec import Machine
 from gateway.model import Feature, Quality, Reading, Reason, Record, Stamp
 
+from .board import Board
 from .chain import Measured
 from .meter import Meter
 
@@ -49,13 +50,15 @@ class RunningStage:
 
     name = STATE
 
-    def __init__(self, machine: Machine, spec: Running) -> None:
+    def __init__(self, machine: Machine, spec: Running, board: Board) -> None:
         self.urgent = False
         self.state = ""
         self._machine = machine.name
         self._spec = spec
         self._meanings = {name: word for word in ("off", "idle", "run", "fault") for name in getattr(spec.states, word, ())}
         self._units = points_of(spec)
+        self._board = board
+        self._elsewhere = elsewhere(spec)
         self._patience_s = _patience_s(machine, spec)
         self._totals = Totals()
         self._meter = Meter()
@@ -93,7 +96,7 @@ class RunningStage:
             self._fault = good and bool(measured.value)
         if measured.point == self._spec.by:
             self._seen_s = now_s
-            self._by = self._word(measured) if good else ""
+            self._by = self._word(measured.value, measured.name) if good else ""
         return self._settle(measured.stamp, now_s)
 
     def tick(self, stamp: Stamp) -> list[Record]:
@@ -105,6 +108,8 @@ class RunningStage:
             if 0 < passed_s <= LONGEST_TICK_S:
                 self._totals.run_s += passed_s
                 self._totals.since_start_s += passed_s
+        if self._elsewhere:
+            self._by = self._word(self._board.value(*self._elsewhere))
         if self._patience_s and self._by and now_s - self._seen_s > self._patience_s:
             self._by = ""
         records = self._settle(stamp, now_s)
@@ -127,10 +132,10 @@ class RunningStage:
         self._totals = totals
         self._meter = Meter(totals.counter)
 
-    def _word(self, measured: Measured) -> str:
+    def _word(self, value: float | None, name: str = "") -> str:
         if self._spec.states is not None:
-            return self._meanings.get(measured.name, "")
-        if (value := measured.value) is None or (run := self._spec.run) is None:
+            return self._meanings.get(name, "")
+        if value is None or (run := self._spec.run) is None:
             return ""
         before, idle, below = self._by or self._totals.state, self._spec.idle, self._spec.hysteresis.below
         if value >= (below(run) if before == "run" else run):
@@ -204,7 +209,7 @@ class RunningStage:
 
 def _patience_s(machine: Machine, spec: Running) -> float:
     """Return after how long a silence a computed value no longer tells the state; 0: never, a point says that it is bad."""
-    if spec.by in machine.points:
+    if spec.by in machine.points or elsewhere(spec) is not None:
         return 0.0
     if spec.by.startswith("vibration.") and machine.vibration:
         return 3 * max(float(machine.vibration.every), float(machine.vibration.window)) + float(spec.dwell)

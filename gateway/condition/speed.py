@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 
 from gateway.config.rotation import Shaft
+from gateway.config.running import elsewhere
 from gateway.config.spec import Machine
 from gateway.config.vibration import Estimate, Vibration
 
@@ -20,8 +21,10 @@ def lowest_rpm(spec: Vibration) -> float:
 
 
 def watched(machines: Iterable[Machine]) -> set[tuple[str, str]]:
-    """Return the points, by machine and name, that tell the speed of a shaft."""
-    return {
+    """Return the points, by machine and name, that tell the speed of a shaft, or the state of another machine."""
+    machines = list(machines)
+    states = {told for machine in machines if machine.state and (told := elsewhere(machine.state))}
+    return states | {
         (machine.vibration.speed.machine or machine.name, machine.vibration.speed.point)
         for machine in machines
         if machine.vibration and isinstance(machine.vibration.speed, Shaft) and machine.vibration.speed.point

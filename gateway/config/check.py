@@ -11,6 +11,7 @@ from gateway.config.budget import loads
 from gateway.config.build import build
 from gateway.config.connection import Lines
 from gateway.config.contract import is_contract, read_contract, site_of
+from gateway.config.derived import check_tellers
 from gateway.config.files import check_files
 from gateway.config.found import BAD, Found
 from gateway.config.host import is_loopback
@@ -65,6 +66,7 @@ def _site(root: Mapping, site: Path, shown: Path, found: Found) -> Config | None
     _no_machines(root, found)
     check_neighbours(outcomes, found)
     check_speeds(outcomes, found)
+    check_tellers(outcomes, found)
     uplinks = _uplinks(root, spec, found)
     check_files(outcomes, uplinks, root, base, found)
     named = uplinks or _recipients(root)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.config import kpi, running
 from gateway.config.build import build
@@ -11,8 +11,12 @@ from gateway.config.found import BAD, Found
 from gateway.config.kpi import KILOWATT_HOURS, Kpis
 from gateway.config.learning import Baseline, Trend, baseline_points, followed, learned, trend_points
 from gateway.config.node import Mapping, Node, Scalar, Sequence
-from gateway.config.running import Running
+from gateway.config.running import Running, elsewhere
+from gateway.config.vibration import Vibration, texts
 from gateway.config.words import meant, quoted
+
+if TYPE_CHECKING:
+    from gateway.config.machine import Outcome
 
 
 class Derived:
@@ -20,18 +24,22 @@ class Derived:
 
     Attributes:
         features: the names of what is computed; what is derived is added to it.
+        by: what tells the state where that is a point of another machine, and where it is named.
     """
 
     def __init__(self, machine: str, entries: dict[Any, Any], table: dict[str, Any], features: list[str], found: Found) -> None:
         self.features = features
+        self.by: tuple[Running, Node] | None = None
         self._machine = machine
         self._entries = entries
         self._table = table
         self._found = found
 
-    def check(self, node: Mapping) -> None:
+    def check(self, node: Mapping, waves: Iterable[str] = ("vibration",)) -> None:
         """Check what `node`, the machine, derives; what its structs say themselves was reported already."""
-        measured = list(self.features)
+        vibration = build(Vibration, _value(node, "vibration") or node.part({}), Found())
+        no_numbers = texts(vibration, waves) if vibration is not BAD else frozenset()
+        measured = [name for name in self.features if name not in no_numbers]
         has_state = running.STATE in node.entries or running.STATE in self._entries
         state, baseline, trend = (_value(node, key) for key in ("state", "baseline", "trend"))
         if isinstance(state, Mapping):
@@ -49,7 +57,10 @@ class Derived:
 
     def _state(self, node: Mapping) -> None:
         spec = build(Running, node, Found())
-        self._named(node, "by", [*self._entries, *self.features])
+        if spec is not BAD and elsewhere(spec) is not None:
+            self.by = spec, node.entries["by"].value
+        else:
+            self._named(node, "by", [*self._entries, *self.features])
         self._named(node, "fault", self._entries)
         self._named(node, "cycles", self._entries)
         by, cycles = self._table.get(_text(node, "by")), _text(node, "cycles")
@@ -154,6 +165,23 @@ class Derived:
                 words = f"the name '{name}' belongs to {what} (see '{key}:'); choose another"
                 self._found.error(self._entries[name].key, words)
             self.features.append(name)
+
+
+def check_tellers(outcomes: list[Outcome], found: Found) -> None:
+    """Check that the points of other machines which tell a state exist, and are numbers."""
+    by_name = {outcome.name: outcome for outcome in outcomes}
+    for outcome in outcomes:
+        told = elsewhere(outcome.by[0]) if outcome.by else None
+        if outcome.by is None or told is None:
+            continue
+        (name, point), at = told, outcome.by[1]
+        other = by_name.get(name)
+        if other is None:
+            found.error(at, f"there is no machine {quoted(name)}{meant(name, by_name)} whose point could tell the state")
+        elif point not in other.points:
+            found.error(at, f"machine '{name}' has no point {quoted(point)} to tell the state{meant(point, other.points)}")
+        elif other.machine is not None and _is_text(other.machine.points[point]):
+            found.error(at, f"'{point}' of machine '{name}' is a text, which no threshold can be held against")
 
 
 def _is_text(point: Any) -> bool:

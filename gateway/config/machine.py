@@ -16,7 +16,7 @@ from gateway.config.options import Entries, accept, hopeless, options, together
 from gateway.config.profile import Profile, Profiles, merged
 from gateway.config.rotation import Shaft
 from gateway.config.sensor import features_of, taken_names, zones_of
-from gateway.config.spec import Link, Machine, MachineSpec
+from gateway.config.spec import Link, Machine, MachineSpec, Running
 from gateway.config.thermal import check_temperature
 from gateway.config.url import Url
 from gateway.driver import LocalFile, Plugin
@@ -47,6 +47,7 @@ class Outcome(Struct):
     files: tuple[LocalFile, ...] = ()
     place: Node = Node("", 0, 0)
     speed: tuple[Shaft, Node] | None = None
+    by: tuple[Running, Node] | None = None
 
 
 class Machines:
@@ -208,8 +209,8 @@ class Machines:
         if isinstance(temperature, Mapping):
             features += check_temperature(outcome.name, temperature, outcome.points, entries, table, self._found)
         derived = Derived(outcome.name, entries, table, features, self._found)
-        derived.check(node)
-        outcome.features = tuple(derived.features)
+        derived.check(node, outcome.waves)
+        outcome.features, outcome.by = tuple(derived.features), derived.by
 
 
 def _value(node: Mapping, key: str) -> Node | None:

@@ -71,8 +71,9 @@ class Running(Spec, frozen=True, kw_only=True):
         str,
         Meta(
             min_length=1,
-            description="the point or feature that tells: a current, a power, vibration.velocity_rms, or a point with 'states'",
-            examples=["motor_current", "vibration.velocity_rms", "mode"],
+            description="the point or feature that tells: a current, a power, vibration.velocity_rms, or a point with 'states'; "
+            "MACHINE/POINT is a point of another machine",
+            examples=["motor_current", "vibration.velocity_rms", "mode", "press-1/motor_current"],
         ),
     ]
     idle: Annotated[
@@ -96,6 +97,8 @@ class Running(Spec, frozen=True, kw_only=True):
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""
         if self.states is not None:
+            if elsewhere(self) is not None:
+                yield "by", "names a point of another machine, of which only the number is told; write 'run' instead of 'states'"
             for key, value in (("run", self.run), ("idle", self.idle)):
                 if value is not None:
                     yield key, "is a threshold, and 'states' maps names; keep one of the two"
@@ -117,6 +120,12 @@ class Running(Spec, frozen=True, kw_only=True):
             for name in getattr(states, word):
                 if owner.setdefault(name, word) != word:
                     yield "states", f"has '{name}' under {owner[name]} and under {word}; keep one"
+
+
+def elsewhere(spec: Running) -> tuple[str, str] | None:
+    """Return machine and point where a point of another machine tells the state."""
+    machine, slash, point = spec.by.rpartition("/")
+    return (machine, point) if slash else None
 
 
 def points_of(spec: Running) -> dict[str, str]:

@@ -26,6 +26,7 @@ from tests.gateway.fake_driver import World, machine
 from tests.waiting import until
 
 RATE = 2560.0
+SENSOR = machine("sensor", every_s=1.0, points=0, state=Running(by="press/p0", run=2.0, dwell=Duration(0)))
 PRESS = machine("press", every_s=1.0, points=1, state=Running(by="p0", idle=0.5, run=2.0))
 FAN = machine(
     "fan",
@@ -51,7 +52,8 @@ class Shop:
 
     async def start(self) -> None:
         self.world.streams["fan"] = asyncio.Queue()
-        await self.machines.apply({"press": PRESS, "fan": FAN})
+        self.world.streams["sensor"] = asyncio.Queue()
+        await self.machines.apply({"press": PRESS, "fan": FAN, "sensor": SENSOR})
 
     async def run(self, seconds: int, current: float, level: float | None = None) -> None:
         """Let so many seconds pass, each with a scan, a tick, and a window of vibration at this level."""
@@ -83,8 +85,8 @@ class Shop:
         machine = machine or ("fan" if point.startswith("vibration.") else "press")
         return [r.value for r in self.records if isinstance(r, Reading | Feature) and (r.machine, r.point) == (machine, point)]
 
-    def changes(self, point: str) -> list[Any]:
-        told = self.told(point)
+    def changes(self, point: str, machine: str = "") -> list[Any]:
+        told = self.told(point, machine)
         return [value for i, value in enumerate(told) if i == 0 or value != told[i - 1]]
 
 
@@ -165,3 +167,20 @@ async def test_what_was_learned_is_forgotten_at_the_desk(shop: Shop) -> None:
     assert shop.machines.status()["fan"]["condition"][1] == "baseline: none yet, it is learned while the machine runs"
     assert "did you mean 'press'?" in (await shop.machines.desk.forget("pres", by="me"))["error"]
     assert "learns nothing" in (await shop.machines.desk.forget("press", by="me"))["error"]
+
+
+async def test_the_state_of_a_sensor_is_that_of_the_current_which_another_machine_tells(shop: Shop) -> None:
+    async def sensor_is(state: str | None) -> None:
+        """Let seconds pass until the sensor says so: its ticks run beside the scans of the press."""
+        for _ in range(50):
+            if (shop.told("state", "sensor") or [""])[-1] == state:
+                return
+            shop.clock.advance(1.0)
+            await shop.settle()
+        raise AssertionError(f"never {state}: {shop.told('state', 'sensor')}")
+
+    for current, state in ((0.0, "off"), (5.0, "run"), (0.0, "off")):
+        await shop.run(2, current)
+        await sensor_is(state)
+    await shop.machines.apply({"sensor": SENSOR})
+    await sensor_is(None)

@@ -152,3 +152,24 @@ def test_figures_of_the_month_are_good_and_may_be_shared(site, keys):
 def test_what_is_wrong_with_the_figures_is_told_with_its_cure(site, keys, message):
     messages = found(site, METER.replace("KEYS", keys))
     assert any(one.startswith(message) for one in messages), messages
+
+
+TWO = FAN + "  - name: press\n    connect: 'modbus-tcp://h'\n" + POINTS
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ("state: {by: press/current, run: 2}", None),
+        ("state: {by: pres/current, run: 2}", "there is no machine 'pres', did you mean 'press'? whose point could tell the state"),
+        ("state: {by: press/curent, run: 2}", "machine 'press' has no point 'curent' to tell the state, did you mean 'current'?"),
+        ("state: {by: press/label, run: 2}", "'label' of machine 'press' is a text, which no threshold can be held against"),
+        (
+            "state: {by: press/mode, states: {run: [auto]}}",
+            "'by' names a point of another machine, of which only the number is told",
+        ),
+    ],
+)
+def test_the_state_of_a_sensor_may_be_told_by_a_point_of_another_machine(site, state, message):
+    messages = found(site, TWO.replace("KEYS", state))
+    assert messages == [] if message is None else any(one.startswith(message) for one in messages), messages
