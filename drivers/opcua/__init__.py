@@ -32,4 +32,5 @@ PLUGIN = Plugin(
     check_address=check_address,
     check=check,
     files=files,
+    streams=True,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, Sequence
 
 from asyncua import ua
@@ -11,13 +12,15 @@ from msgspec import Struct
 
 from drivers.opcua.resolve import resolve
 from drivers.opcua.session import Session, chunks
-from drivers.opcua.spec import OpcuaPoint, index_warning
+from drivers.opcua.spec import OpcuaPoint, OpcuaUnit, index_warning
 from drivers.opcua.subscription import Subscription
 from drivers.opcua.values import Columns
+from drivers.opcua.waveform import NAME, Arrays, blocks, table_of
 from gateway.clock import Clock
 from gateway.config.spec import Link
-from gateway.driver import LinkError
-from gateway.model import PointTable, Reason, Scan
+from gateway.driver import DeviceError, LinkError
+from gateway.model import Block, PointTable, Reason, Scan
+from gateway.waveform import Counters
 
 _RETRY_S = 60.0
 _ABSENT = {
@@ -49,6 +52,13 @@ class OpcuaDriver:
         self._clock = clock
         self._session = Session(link)
         self._plans: dict[PointTable, Plan] = {}
+        self._arrays: dict[PointTable, Arrays] = {}
+        self._counters = Counters()
+
+    @property
+    def counters(self) -> object:
+        """What came of waveforms, where there are any."""
+        return self._counters if self._arrays else {}
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -65,6 +75,7 @@ class OpcuaDriver:
                 found.append(
                     f"{table.machine}: {plan.columns.dropped} values were lost in full queues of the server; raise 'queue'"
                 )
+        found += [f"{table.machine}.{NAME}: {arrays.problem}" for table, arrays in list(self._arrays.items()) if arrays.problem]
         return tuple(found)
 
     async def open(self) -> None:
@@ -119,6 +130,30 @@ class OpcuaDriver:
                     yield await self._begin(plan, subscription, rows, whole=False)
         finally:
             await subscription.close()
+
+    async def stream(self, table: PointTable) -> AsyncGenerator[Block, None]:
+        """Yield a Block for every new array of a machine that has `waveform:`.
+
+        Raises:
+            DeviceError: the server refused the subscription, or the machine has no waveform.
+            LinkError: the session or the subscription is gone, or was silent longer than agreed.
+        """
+        if table.options.waveform is None:
+            words = f"{table.machine} has neither points nor a waveform, so there is nothing to read"
+            raise DeviceError(words, hint="write some under 'points:', or 'waveform:'")
+        inner = table_of(table.machine, table.options.waveform, OpcuaPoint, OpcuaUnit)
+        arrays = self._arrays[inner] = Arrays(table.machine, table.options.waveform, self._counters)
+        plan = await self._plan(inner)
+        try:
+            async with (
+                contextlib.aclosing(self.subscribe(inner)) as scans,
+                contextlib.aclosing(blocks(arrays, scans, lambda: plan.columns.dropped)) as found,
+            ):
+                async for block in found:
+                    yield block
+        finally:
+            self._arrays.pop(inner, None)
+            self._plans.pop(inner, None)
 
     async def _plan(self, table: PointTable) -> Plan:
         """Return how to read a table, resolved once in this session."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from drivers.opcua.address import BrowsePath, NodeAddress
+from drivers.opcua.waveform import WaveArray
 from gateway.config.quantity import Duration
 from gateway.config.spec import Link, PointSpec, Spec
 from gateway.driver import Finding, LocalFile
@@ -127,6 +128,7 @@ class OpcuaUnit(Spec, frozen=True, kw_only=True):
     queue: Annotated[
         int | None, Meta(ge=1, le=10000, description="values kept by the server between two messages; default: as 'sample' needs")
     ] = None
+    waveform: Annotated[WaveArray | None, Meta(description="an array that is a waveform, for `vibration:`")] = None
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield what does not fit together."""
@@ -159,6 +161,8 @@ def check(link: Link, unit: Any, points: dict[str, Any]) -> Iterable[Finding]:
     for name, point in points.items():
         if point.node and point.node.parts.index:
             yield Finding(index_warning(point.node.parts.index), point=name, key="node", level="warning")
+    if unit.waveform and unit.waveform.node and (index := unit.waveform.node.parts.index):
+        yield Finding(index_warning(index), key="waveform", level="warning")
 
 
 def index_warning(index: int) -> str:

@@ -127,6 +127,8 @@ def plain(value: Any, scale: float = 1.0, offset: float = 0.0) -> Any:
     if isinstance(value, int | float):
         return value if (scale, offset) == (1.0, 0.0) else value * scale + offset
     if isinstance(value, list | tuple):
+        if set(map(type, value)) <= {int, float}:  # a waveform has thousands
+            return list(value) if (scale, offset) == (1.0, 0.0) else [item * scale + offset for item in value]
         return [plain(item, scale, offset) for item in value]
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")

@@ -127,7 +127,7 @@ class Session:
                 self.scan = await driver.read(self.table)
                 attempt.rows = self._rows(self.scan, attempt, (time.monotonic() - begun) * 1e3)
             elif isinstance(driver, Streams):
-                attempt.wave = await _wave(driver, self.table, whole=self.machine.link.scheme.startswith("modbus"))
+                attempt.wave = await _wave(driver, self.table, whole=self.machine.link.scheme.startswith(("modbus", "opc")))
             else:
                 attempt.error, attempt.hint = "this machine has no points", "write some under 'points:'"
         except DeviceError as error:

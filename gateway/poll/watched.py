@@ -55,6 +55,7 @@ class Group(Struct, eq=False):
     """The points of one machine that share a period; their moments are `phase_s` + k x `every_s`, whatever happens between.
 
     `due_s` is the next one, or the moment of a first read, which does not wait for the grid; `usual_s` is what a read takes.
+    `beside` is a waveform that a machine has besides its points: it comes by itself and is never read.
     """
 
     table: PointTable
@@ -62,6 +63,7 @@ class Group(Struct, eq=False):
     phase_s: float
     due_s: float = 0.0
     usual_s: float = 0.0
+    beside: bool = False
     _on_grid: bool = False
 
     def begin(self, now_s: float) -> None:
@@ -124,7 +126,8 @@ class Watched(Struct, eq=False):
 
     def next(self) -> tuple[float, Group]:
         """Return the group to be read next, and when; in quarantine the moment is that of the next probe."""
-        group = min(self.groups, key=_due) if len(self.groups) > 1 else self.groups[0]
+        read = self.groups[:-1] if self.groups[-1].beside else self.groups
+        group = min(read, key=_due) if len(read) > 1 else read[0]
         if self.quarantine.active and not math.isinf(group.due_s):
             return self.quarantine.probe_at_s, group
         return max(group.due_s, self.rests_until_s), group
@@ -135,7 +138,7 @@ def _due(group: Group) -> float:
 
 
 def groups_of(machine: Machine) -> list[Group]:
-    """Split a machine's points by their period, the shortest first; a machine without points has one group, its waveform."""
+    """Split a machine's points by their period, the shortest first; a waveform is a group without points, the last one."""
     periods: dict[float, list[str]] = {}
     for name, spec in machine.points.items():
         every_s = getattr(spec, "every", None) or machine.every_s
@@ -147,6 +150,9 @@ def groups_of(machine: Machine) -> list[Group]:
         units = tuple(spec.unit for spec in specs)
         table = PointTable(machine.name, names, units, specs, machine.options, every_s)
         groups.append(Group(table, every_s, phase_s(machine.name, every_s)))
+    if periods and getattr(machine.options, "waveform", None) is not None:
+        table = PointTable(machine.name, (), (), (), machine.options, machine.every_s)
+        groups.append(Group(table, machine.every_s, phase_s(machine.name, machine.every_s), beside=True))
     return groups
 
 

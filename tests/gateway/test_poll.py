@@ -7,9 +7,10 @@ from array import array
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec import Struct
 
 from gateway.clock import Clock, ManualClock
-from gateway.config.spec import Link
+from gateway.config.spec import Link, Machine
 from gateway.driver import DeviceError, LinkError
 from gateway.model import Block, Quality, Reason, Scan
 from gateway.poll import LONGEST_BACKOFF_S, READ_S, Poller
@@ -162,6 +163,30 @@ async def test_blocks_of_a_waveform_are_handed_on_and_a_broken_source_is_opened_
     await world.streams["s"].put(block)
     await until(lambda: len(sink.blocks) == 2)
     assert world.opened == 2
+
+
+class Wave(Struct):
+    """The options of a machine that has a waveform besides its points."""
+
+    waveform: str = "here"
+
+
+async def test_points_are_read_on_their_grid_while_the_waveform_of_the_same_machine_comes_by_itself(
+    poller: Poller, world: World
+) -> None:
+    world.streams["s"] = asyncio.Queue()
+    sink = Collector()
+    both = machine("s", link=LINK)
+    poller.add(Machine(both.name, both.link, Wave(), both.every_s, both.points), sink)
+    block = Block("s", "vibration", Clock().stamp(), 100.0, array("f", [1.0]), "m/s²")
+    await until(lambda: len(sink.scans) > 3)
+    await world.streams["s"].put(block)
+    await until(lambda: sink.blocks == [block])
+    seen = len(sink.scans)
+    await until(lambda: len(sink.scans) > seen + 3)
+    assert all(len(scan) == 2 for scan in sink.scans)
+    poller.remove("s")
+    await until(lambda: not poller._flows._tasks)
 
 
 async def test_a_recording_that_is_played_once_ends_and_is_not_opened_again(poller: Poller, world: World) -> None:

@@ -70,7 +70,7 @@ class OpcuaPeer:
         self.index = self._answer()["index"]
 
     def command(self, **command: Any) -> None:
-        """`set` values, `status` codes by name, `add` a variable."""
+        """`set` values (`at` a source time), `status` codes by name, `add` a variable."""
         assert self.process
         assert self.process.stdin
         self.process.stdin.write(json.dumps(command).encode() + b"\n")

@@ -101,15 +101,15 @@ class Peer:
     async def obey(self, command: dict[str, Any]) -> None:
         for name, value in command.get("set", {}).items():
             self.kinds[name] = (value, self.kinds[name][1])
-            await self.write(name, ua.StatusCodes.Good)
+            await self.write(name, ua.StatusCodes.Good, command.get("at"))
         for name, status in command.get("status", {}).items():
             await self.write(name, getattr(ua.StatusCodes, status))
         if "add" in command:
             await self.add(command["add"], 1.0, V.Double)
 
-    async def write(self, name: str, status: int) -> None:
+    async def write(self, name: str, status: int, at: float | None = None) -> None:
         value, kind = self.kinds[name]
-        now = datetime.now(UTC)
+        now = datetime.fromtimestamp(at, UTC) if at else datetime.now(UTC)
         await self.variables[name].write_value(ua.DataValue(ua.Variant(value, kind), ua.StatusCode(status), SourceTimestamp=now))
 
 

@@ -8,7 +8,7 @@
 // none    whether it also offers an endpoint without security
 // load    how many further doubles there are, changing 10 times a second
 //
-// Commands on standard input, a line each, answered with a line: {"set": {"Temp": 1.5}, "status": {"Temp": "BadSensorFailure"}, "add": "Late"}
+// Commands on standard input, a line each, answered with a line: {"set": {"Temp": 1.5}, "status": {"Temp": "BadSensorFailure"}, "add": "Late", "at": 1700000000.5 (source time)}
 "use strict";
 const fs = require("fs");
 const readline = require("readline");
@@ -70,9 +70,9 @@ async function main() {
     });
     write(name, dataType, value);
   };
-  const write = (name, dataType, value, status = StatusCodes.Good) => {
+  const write = (name, dataType, value, status = StatusCodes.Good, at = new Date()) => {
     const arrayType = Array.isArray(value) && dataType !== DataType.Int64 && dataType !== DataType.UInt64 ? VariantArrayType.Array : VariantArrayType.Scalar;
-    variables[name].setValueFromSource(new Variant({ dataType, arrayType, value }), status, new Date());
+    variables[name].setValueFromSource(new Variant({ dataType, arrayType, value }), status, at);
     values[name] = [dataType, value];
   };
   for (const [name, [dataType, value]] of Object.entries(values)) add(name, dataType, value);
@@ -102,7 +102,8 @@ async function main() {
   const input = readline.createInterface({ input: process.stdin });
   input.on("line", (line) => {
     const command = JSON.parse(line);
-    for (const [name, value] of Object.entries(command.set || {})) write(name, values[name][0], value);
+    const at = command.at ? new Date(command.at * 1000) : new Date();
+    for (const [name, value] of Object.entries(command.set || {})) write(name, values[name][0], value, StatusCodes.Good, at);
     for (const [name, status] of Object.entries(command.status || {})) write(name, ...values[name], StatusCodes[status]);
     if (command.add) add(command.add, DataType.Double, 1);
     process.stdout.write(JSON.stringify({ done: true }) + "\n");
