@@ -21,6 +21,7 @@ _GROUPS = {
     "velocity": ("velocity_rms",),
     "acceleration": ("rms", "peak", "peak_to_peak"),
     "shape": ("crest", "kurtosis", "skewness"),
+    "verdict": ("iso_zone", "bearing", "bearing.score"),
 }
 _WORSE = 1.15
 """Kurtosis over that of the first windows; less could be chance."""
@@ -130,7 +131,7 @@ class Screen:
 
     def _features(self, column: Text, name: str, latest: dict[str, Any]) -> None:
         rest = {point.removeprefix("vibration.") for point in latest if point.startswith("vibration.")}
-        others = rest.difference(*_GROUPS.values())
+        others = {name for name in rest.difference(*_GROUPS.values()) if not name.startswith("bearing.")}
         for group, known in (*_GROUPS.items(), ("other", sorted(others))):
             shown = [feature for feature in known if feature in rest]
             if not shown:

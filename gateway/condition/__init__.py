@@ -5,6 +5,8 @@ What is heavy, the features of a window, is a `Job` that runs beside the event l
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from gateway.config import vibration as waveform
 from gateway.config.kpi import points_of as kpi_points
 from gateway.config.learning import baseline_points, trend_points
@@ -19,6 +21,7 @@ from .baseline import BaselineStage
 from .board import Board
 from .chain import Chain, Durable, Measured, Stage
 from .change import Changes
+from .iso import proposed_alarm
 from .kept import Kept
 from .kpis import KpiStage
 from .running import RunningStage
@@ -97,7 +100,8 @@ class Condition:
         self._vibration: VibrationFeatures | None = None
         if spec := machine.vibration:
             rpm = teller(machine.name, spec, board or Board())
-            self._vibration = VibrationFeatures(machine.name, spec, machine.zones, rpm)
+            self._vibration = VibrationFeatures(machine.name, spec, machine.zones, machine.bearings, rpm)
+        self._zones, self._waves = machine.zones, machine.waves
         self._chain = Chain(_stages(machine, board or Board()))
         self.alarms = next((stage for stage in self._chain.stages if isinstance(stage, Alarms)), None)
         self._kept = kept
@@ -107,7 +111,20 @@ class Condition:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the stages have to say of how the machine is doing, in words."""
-        return tuple(note for stage in self._chain.stages for note in getattr(stage, "notes", ()))
+        stages = (note for stage in self._chain.stages for note in getattr(stage, "notes", ()))
+        return (*self._proposals(), *stages)
+
+    def _proposals(self) -> Iterator[str]:
+        """Yield at which velocity the standard would have an alarm, by what is usual of this machine."""
+        zones = self._zones
+        baseline = next((stage for stage in self._chain.stages if isinstance(stage, BaselineStage)), None)
+        usual = {wave: baseline.usual_of(f"{wave}.velocity_rms") for wave in self._waves} if zones and baseline else {}
+        for wave, value in usual.items():
+            if zones is not None and value is not None:
+                words = (
+                    f"{wave}: {value:.3g} mm/s is usual; {zones.standard} proposes an alarm at {proposed_alarm(zones, value):.3g}"
+                )
+                yield words if zones.verified else f"{words} (limits verified: no)"
 
     @property
     def warnings(self) -> tuple[str, ...]:

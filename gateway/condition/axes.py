@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from gateway.model import Quality, Reason
 
-from .analysis import Result
 from .iso import worst
+from .result import Result
 
 
 class Axes:

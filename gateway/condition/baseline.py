@@ -208,6 +208,14 @@ class BaselineStage:
             f"more than {MOST_CLASSES} classes of speed: the last ones have no baseline; make 'speed_class' wider",
         )
 
+    def usual_of(self, point: str) -> float | None:
+        """Return what is usual of a point, of several classes of speed in the highest; None while it is not learned."""
+        group = self._group_of.get(point)
+        if group is None or point not in group.names:
+            return None
+        place = group.names.index(point)
+        return max((one.usual.centre[place] for one in group.known.values() if one.usual is not None), default=None)
+
     def wants(self, point: str, unit: str) -> bool:
         """Say whether a point is learned, or tells when to learn."""
         return point in self._group_of or point == self._speed_point or (point == STATE and self._state_known)

@@ -8,7 +8,14 @@ from msgspec import Struct
 
 from gateway.config.features import CATALOGUE, TEXTS, FeatureSpec
 
-_WHEN = {"": "", "bands": "with `bands:`", "speed": "with `speed:`", "iso": "with `iso:`"}
+_WHEN = {
+    "": "",
+    "bands": "with `bands:`",
+    "speed": "with `speed:`",
+    "iso": "with `iso:`",
+    "bearing": "with `bearing:`",
+    "gear": "with `gear:`",
+}
 
 
 class Described(Struct, frozen=True):
@@ -32,6 +39,8 @@ def line_of(name: str) -> FeatureSpec:
         return CATALOGUE["bands"]
     if head == "harmonic":
         return CATALOGUE["half_orders" if "." in rest else "harmonics"]
+    if head in {"bearing", "gear"}:
+        return CATALOGUE[head]
     raise KeyError(name)
 
 
@@ -53,6 +62,10 @@ def table() -> Iterator[str]:
     yield "| `features:` | unit | what it tells | band | averaged over | follows | usual |"
     yield "| --- | --- | --- | --- | --- | --- | --- |"
     for line in CATALOGUE.values():
-        usual = (_WHEN[line.needs] or "yes") if line.usual else (f"no; needs `{line.needs}:`" if line.needs else "no")
+        usual = (
+            (f"with `{line.needs}:`" if line.needs else "yes")
+            if line.usual
+            else (f"no; needs `{line.needs}:`" if line.needs else "no")
+        )
         unit = "a text" if line.name in TEXTS else line.unit or "as the waveform"
         yield f"| `{line.name}` | {unit} | {line.sentence} | {line.band} | {line.averaging} | {line.standard} | {usual} |"

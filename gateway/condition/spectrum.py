@@ -1,4 +1,4 @@
-"""What a power density tells: velocity, displacement, bands, high frequency, orders of the shaft; and what it cannot, in words."""
+"""What a power density tells: velocity, displacement, bands and high frequency; and what it cannot, in words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from array import array
 from collections.abc import Iterator
 
-from cython_ext.bands import band_energies, displacement_rms, harmonics, high_frequency_index
+from cython_ext.bands import band_energies, displacement_rms, high_frequency_index
 from cython_ext.bands import velocity_rms as velocity_rms_of
 from cython_ext.spectrum import Welch, next_fast_length
 
@@ -92,10 +92,6 @@ class Spectrum:
         """Where the high frequency is looked for at this rate."""
         low, high = HIGH_FREQUENCY_HZ
         return low, min(high, HIGHEST_SHARE * self._rate_hz / 2)
-
-    def orders(self, shaft_hz: float, first: float, step: float, out: array[float]) -> array[float]:
-        """Write the amplitudes of orders of the shaft to `out`; NaN where they cannot be told apart."""
-        return harmonics(self._psd, self.bin_hz, shaft_hz, first, step, out)
 
 
 def segment_length(length: int, rate_hz: float, *, slow: bool = False) -> int:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from gateway.config.bearing import Bearing
 from gateway.config.vibration import Vibration, axis_of
 from gateway.config.zones import Boundaries
 from gateway.model import Block, Feature, Quality, Reading, Reason, Record, Stamp
 
-from .analysis import Analysis, Result
+from .analysis import Analysis
 from .axes import Axes
+from .result import Result
 from .windows import Window, Windower, later
 
 
@@ -48,13 +50,16 @@ class Sensor:
         rate_hz: samples per second.
     """
 
-    def __init__(self, machine: str, spec: Vibration, zones: Boundaries | None, block: Block) -> None:
+    def __init__(
+        self, machine: str, spec: Vibration, zones: Boundaries | None, bearings: Mapping[str, Bearing], block: Block
+    ) -> None:
         self.point = block.point
         self.rate_hz = block.rate_hz
         self.unit = block.unit
         self._machine = machine
         self._spec = spec
         self._zones = zones
+        self._bearings = bearings
         length = max(2, round(spec.window * block.rate_hz))
         self._windower = Windower(length, max(1, round(spec.every * block.rate_hz)), block.rate_hz)
         self._analysis: Analysis | None = None
@@ -80,7 +85,7 @@ class Sensor:
     def analysis(self) -> Analysis:
         """Return what computes the windows, made with the first one, for that takes time; call it beside the event loop."""
         if self._analysis is None:
-            self._analysis = Analysis(self._spec, self._windower.length, self.rate_hz, self.unit, self._zones)
+            self._analysis = Analysis(self._spec, self._windower.length, self.rate_hz, self.unit, self._zones, self._bearings)
         return self._analysis
 
     def records(self, window: Window, result: Result) -> Iterator[Record]:
@@ -90,9 +95,9 @@ class Sensor:
         end = later(window.start, length_s)
         for item in result.values:
             point = f"{self.point}.{item.name}"
-            if item.text:
+            if item.text is not None:
                 yield Reading(
-                    machine=self._machine, point=point, value=item.text, stamp=end, quality=item.quality, reason=item.reason
+                    machine=self._machine, point=point, value=item.text or None, stamp=end, quality=item.quality, reason=item.reason
                 )
                 continue
             yield Feature(
@@ -130,6 +135,7 @@ class VibrationFeatures:
         machine: str,
         spec: Vibration,
         zones: Boundaries | None = None,
+        bearings: Mapping[str, Bearing] | None = None,
         rpm: Callable[[], float | None] = lambda: None,
     ) -> None:
         """Begin.
@@ -138,11 +144,13 @@ class VibrationFeatures:
             machine: its name.
             spec: what is computed.
             zones: the boundaries of the machine's group.
+            bearings: its bearings by name.
             rpm: tells how fast the shaft turns now.
         """
         self._machine = machine
         self._spec = spec
         self._zones = zones
+        self._bearings = bearings or {}
         self._rpm = rpm
         self._sensors: dict[str, Sensor] = {}
         self._axes: dict[str, Axes] = {}
@@ -158,7 +166,7 @@ class VibrationFeatures:
         """Take a Block and return a job for every window it completes."""
         sensor = self._sensors.get(block.point)
         if sensor is None or (sensor.rate_hz, sensor.unit) != (block.rate_hz, block.unit):
-            sensor = self._sensors[block.point] = Sensor(self._machine, self._spec, self._zones, block)
+            sensor = self._sensors[block.point] = Sensor(self._machine, self._spec, self._zones, self._bearings, block)
             name, axis = axis_of(block.point)
             self._axes.setdefault(name, Axes()).known.add(axis)
         return [Job(sensor, window, self._rpm()) for window in sensor.cut(block)]

@@ -224,6 +224,10 @@ def _dict(key_of: Builder, value_of: Builder) -> Builder:
     return build_dict
 
 
+def _misfit(attempt: Found) -> bool:
+    return all(problem.message.startswith("expected ") for problem in attempt.problems)
+
+
 def _union(args: tuple[Any, ...], meta: Meta | None) -> Builder:
     members = [arg for arg in args if arg is not type(None)]
     optional = len(members) < len(args)
@@ -247,8 +251,8 @@ def _union(args: tuple[Any, ...], meta: Meta | None) -> Builder:
                 found.problems += attempt.problems
                 return value
             attempts.append(attempt)
-        # the attempt that came furthest has the most to say about what was meant
-        best = max(attempts, key=lambda attempt: max(((p.line, p.column) for p in attempt.problems), default=(0, 0)))
+        # the attempt that came furthest has the most to say about what was meant, the least one that wanted another kind of thing
+        best = max(attempts, key=lambda attempt: (not _misfit(attempt), max((p.line, p.column) for p in attempt.problems)))
         found.problems += best.problems
         return BAD
 

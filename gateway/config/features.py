@@ -29,14 +29,18 @@ VibrationFeature = Literal[
     "harmonics",
     "half_orders",
     "iso_zone",
+    "bearing",
+    "gear",
 ]
 """The names of the catalogue, for what may stand under `features:`."""
 
-Need = Literal["", "bands", "speed", "iso"]
+Need = Literal["", "bands", "speed", "iso", "bearing", "gear"]
 """The key beside `features:` without which there is nothing to compute; empty: none."""
 
 ORDERS = tuple(range(1, 11))
 HALF_ORDERS = (0.5, 1.5, 2.5, 3.5, 4.5)
+ELEMENTS = ("outer", "inner", "element", "cage")
+"""The parts of a bearing that are scored, in the order in which the kernel gives them."""
 
 
 class FeatureSpec(Struct, frozen=True, kw_only=True):
@@ -203,6 +207,27 @@ _LINES = (
         needs="iso",
         usual=True,
     ),
+    FeatureSpec(
+        name="bearing",
+        unit="dB",
+        sentence="what the envelope tells of a rolling bearing: the damaged part (a text), and the score of each",
+        band="500 Hz to 0.95 of half the rate, prewhitened",
+        standard="squared envelope spectrum: Randall and Antoni 2011; see docs/features.md",
+        needs="bearing",
+        usual=True,
+        points=(("bearing{}", ""), ("bearing{}.score", "dB"), *((f"bearing{{}}.{part}", "dB") for part in ELEMENTS)),
+    ),
+    FeatureSpec(
+        name="gear",
+        unit="1",
+        sentence="what a gear pair tells: its mesh, the sidebands beside it, and how even the teeth are",
+        band="about multiples of the mesh frequency",
+        averaging="synchronous with the shaft, over whole turns of the window",
+        standard="FM0 and FM4: Stewart 1977; NA4: Zakrajsek 1993; sideband index: power of the sidebands over that of the mesh",
+        needs="gear",
+        usual=True,
+        points=(("gear.mesh", ""), ("gear.sidebands", "1"), ("gear.fm0", "1"), ("gear.fm4", "1"), ("gear.na4", "1")),
+    ),
 )
 
 CATALOGUE: dict[str, FeatureSpec] = {line.name: line for line in _LINES}
@@ -211,5 +236,5 @@ CATALOGUE: dict[str, FeatureSpec] = {line.name: line for line in _LINES}
 ZONE = "iso_zone"
 """The one feature that is not of a waveform, but of all axes of a sensor."""
 
-TEXTS = (ZONE,)
+TEXTS = (ZONE, "bearing")
 """Features whose first point is a text."""

@@ -15,7 +15,7 @@ from gateway.config.node import Mapping, Node, Scalar
 from gateway.config.options import Entries, accept, hopeless, options, together
 from gateway.config.profile import Profile, Profiles, merged
 from gateway.config.rotation import Shaft
-from gateway.config.sensor import features_of, taken_names, zones_of
+from gateway.config.sensor import bearings_for, features_of, taken_names, zones_of
 from gateway.config.spec import Link, Machine, MachineSpec, Running
 from gateway.config.thermal import check_temperature
 from gateway.config.url import Url
@@ -128,6 +128,7 @@ class Machines:
                     trend=spec.trend,
                     kpis=spec.kpis,
                     zones=zones_of(spec.vibration),
+                    bearings=bearings_for(spec.vibration),
                 )
         return outcome
 
@@ -204,7 +205,7 @@ class Machines:
         taken_names(entries, self._found)
         vibration, temperature = _value(node, "vibration"), _value(node, "temperature")
         if isinstance(vibration, Mapping):
-            names, outcome.speed = features_of(vibration, outcome.waves)
+            names, outcome.speed = features_of(vibration, outcome.waves, self._found)
             features += names
         if isinstance(temperature, Mapping):
             features += check_temperature(outcome.name, temperature, outcome.points, entries, table, self._found)

@@ -125,6 +125,25 @@ class Size(_Quantity):
     __slots__ = ()
 
 
+class Length(_Quantity):
+    """Millimetres."""
+
+    units: ClassVar[dict[str, float]] = {"mm": 1.0, "cm": 10.0, "in": 25.4}
+    what: ClassVar[str] = "a length"
+    example: ClassVar[str] = "7.94mm"
+    __slots__ = ()
+
+
+class Angle(_Quantity):
+    """Degrees."""
+
+    units: ClassVar[dict[str, float]] = {"deg": 1.0, "°": 1.0}
+    spellings: ClassVar[dict[str, str]] = dict.fromkeys(("degrees", "degree", "grad"), "deg")
+    what: ClassVar[str] = "an angle"
+    example: ClassVar[str] = "15deg"
+    __slots__ = ()
+
+
 class Resolution(NamedTuple):
     """How far a number that is sent may be from the one that was measured: `most`, of itself where `relative`, else in its unit."""
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from gateway.config.bearing import Bearing
+from gateway.config.bearings import Bearings
 from gateway.config.build import build
 from gateway.config.found import BAD, Found
 from gateway.config.iso import boundaries
-from gateway.config.node import Entry, Node, Scalar
+from gateway.config.node import Entry, Node, Scalar, Sequence
 from gateway.config.node import Mapping as MappingNode
 from gateway.config.rotation import Shaft
-from gateway.config.vibration import Vibration, announced
+from gateway.config.vibration import GIVEN, BearingSpec, Vibration, announced, bearings_of
 from gateway.config.words import meant, quoted
 from gateway.config.zones import Boundaries
 
@@ -21,11 +24,13 @@ if TYPE_CHECKING:
 _RPM = ("rpm", "1/min", "U/min", "min-1", "min⁻¹")
 
 
-def features_of(node: MappingNode, waves: Iterable[str]) -> tuple[list[str], tuple[Shaft, Node] | None]:
+def features_of(node: MappingNode, waves: Iterable[str], found: Found) -> tuple[list[str], tuple[Shaft, Node] | None]:
     """Return the names of the features that `node`, under `vibration:`, asks for, and what tells the speed, and where."""
     spec = build(Vibration, node, Found())
     if spec is BAD:
         return [*announced(Vibration(), waves)], None
+    if "bearing" in node.entries:
+        _check_bearings(spec, node.entries["bearing"].value, found)
     told = (spec.speed, node.entries["speed"].value) if isinstance(spec.speed, Shaft) and spec.speed.point else None
     return [*announced(spec, waves)], told
 
@@ -33,6 +38,38 @@ def features_of(node: MappingNode, waves: Iterable[str]) -> tuple[list[str], tup
 def zones_of(spec: Vibration | None) -> Boundaries | None:
     """Return the boundaries that `iso:` names."""
     return boundaries()[spec.iso] if spec is not None and spec.iso else None
+
+
+def bearings_for(spec: Vibration | None) -> dict[str, Bearing]:
+    """Return the bearings by their name in the machine, with what the data file knows of their types; unknown ones are left out."""
+    return {name: found for name, one in bearings_of(spec).items() if isinstance(found := resolved(one), Bearing)} if spec else {}
+
+
+def resolved(one: BearingSpec) -> Bearing | str:
+    """Return a bearing as it was given, or looked up by its type; in words, why there is none."""
+    try:
+        if one.type:
+            return _table().find(one.type)
+        if one.balls and one.ball and one.pitch:
+            return Bearing.of_geometry(one.name or "", one.balls, one.ball, one.pitch, one.angle, source=GIVEN)
+        outer, inner, element, cage = (rate or 0.0 for rate in (one.outer, one.inner, one.element, one.cage))
+        return Bearing(one.name or "", outer, inner, element, cage, source=GIVEN)
+    except ValueError as error:
+        return str(error)
+
+
+@functools.cache
+def _table() -> Bearings:
+    return Bearings()
+
+
+def _check_bearings(spec: Vibration, node: Node, found: Found) -> None:
+    nodes = node.items if isinstance(node, Sequence) else [node]
+    for one, at in zip(bearings_of(spec).values(), nodes, strict=False):
+        answer = resolved(one)
+        if isinstance(answer, str):
+            typed = at.entries.get("type") if isinstance(at, MappingNode) else None
+            found.error(typed.value if typed else at, answer)
 
 
 def check_speeds(outcomes: list[Outcome], found: Found) -> None:

@@ -18,6 +18,7 @@ from msgspec import Meta, Struct, field
 
 from gateway.config.alarm import Alarm
 from gateway.config.base import Name, SecretRef, Spec
+from gateway.config.bearing import Bearing
 from gateway.config.broker import BrokerUrl
 from gateway.config.host import LoopbackAddress
 from gateway.config.kpi import Kpis
@@ -262,6 +263,7 @@ class Machine(Struct, frozen=True):
     trend: Trend | None = None
     kpis: Kpis | None = None
     zones: Boundaries | None = None
+    bearings: dict[str, Bearing] = {}
 
 
 class Contract(Struct, frozen=True):

@@ -11,6 +11,7 @@ import pytest
 from gateway.condition.baseline import FEWEST_ROWS, MOST_CLASSES, MOST_ROWS, BaselineStage, Known
 from gateway.condition.chain import Measured
 from gateway.condition.robust import usual
+from gateway.config.iso import boundaries
 from gateway.config.learning import Baseline, Learn, Width
 from gateway.config.quantity import Duration
 from gateway.config.rotation import Shaft
@@ -245,3 +246,19 @@ def test_classes_go_by_the_speed_that_another_machine_tells_for_the_shaft() -> N
         shop.clock.advance(1)
         stage.tick(shop.clock.stamp())
     assert [note.partition(" learning")[0] for note in stage.notes] == ["baseline at 1000 rpm", "baseline at 2000 rpm"]
+
+
+def test_the_alarm_that_the_standard_proposes_lies_a_quarter_of_b_c_above_what_is_usual() -> None:
+    spec = Vibration(window=Duration(1), every=Duration(1), features=["velocity_rms", "iso_zone"], iso="group2-rigid")
+    pump = Shop(CURRENT, vibration=spec, state=FAST, baseline=short(), zones=boundaries()["group2-rigid"])
+    draw = random.Random(2)
+    pump.run(1, current=5.0)
+    assert not [note for note in pump.condition.notes if "proposes" in note]
+    for _ in range(70):
+        pump.feature(velocity_rms=1.2 * math.exp(draw.gauss(0, 0.05)))
+        pump.run(1)
+    (note,) = [note for note in pump.condition.notes if "proposes" in note]
+    usual, alarm = float(note.split()[1]), float(note.split()[-1])
+    assert usual == pytest.approx(1.2, rel=0.05)
+    assert alarm == pytest.approx(usual + 0.7, abs=0.01)
+    assert note.endswith(f"mm/s is usual; ISO 20816-3:2022 proposes an alarm at {alarm:g}")

@@ -14,9 +14,10 @@ from gateway.condition import catalogue
 from gateway.condition.analysis import Analysis
 from gateway.config.features import CATALOGUE, VibrationFeature
 from gateway.config.iso import boundaries
-from gateway.config.quantity import Duration
+from gateway.config.quantity import Duration, Length
 from gateway.config.rotation import FrequencyBand, Shaft
-from gateway.config.vibration import Vibration, points_of
+from gateway.config.sensor import bearings_for
+from gateway.config.vibration import BearingSpec, BearingType, GearSpec, Vibration, points_of
 
 PAGE = Path(__file__).parents[3] / "docs/features.md"
 EVERYTHING = Vibration(
@@ -25,6 +26,11 @@ EVERYTHING = Vibration(
     unit="m/s²",
     bands={"low": FrequencyBand(50, 300)},
     speed=Shaft(1480.0),
+    bearing=[
+        BearingSpec(name="front", type=BearingType("6205-2RS")),
+        BearingSpec(name="back", balls=8, ball=Length(6.746), pitch=Length(28.5)),
+    ],
+    gear=GearSpec(teeth=23),
     iso="group2-rigid",
 )
 
@@ -56,15 +62,19 @@ def test_what_may_be_chosen_is_what_the_catalogue_has():
 
 
 def test_every_feature_is_computed_under_the_names_that_were_announced():
-    analysis = Analysis(EVERYTHING, 51200, 25600.0, "", boundaries()["group2-rigid"])
+    analysis = Analysis(EVERYTHING, 51200, 25600.0, "", boundaries()["group2-rigid"], bearings_for(EVERYTHING))
     result = analysis.measure(array("f", [(i * 7919) % 101 / 101 for i in range(51200)]), 1480.0)
     assert analysis.left_out == ()
     names = [value.name for value in result.values]
     assert [name for name in points_of(EVERYTHING) if name != "iso_zone"] == names
     assert result.zone is not None
     units = points_of(EVERYTHING)
-    assert {value.name: value.unit for value in result.values} == {name: units[name] or "m/s²" for name in names}
-    assert all(value.value is not None for value in result.values)
+    texts = {value.name for value in result.values if value.text is not None}
+    assert texts == {"bearing.front", "bearing.back"}
+    assert {value.name: value.unit for value in result.values} == {
+        name: "" if name in texts else units[name] or "m/s²" for name in names
+    }
+    assert set(result.bearings) == {"front", "back"}
 
 
 @pytest.mark.parametrize("name", points_of(EVERYTHING))
@@ -72,7 +82,7 @@ def test_every_point_is_described(name):
     words = catalogue.described(name, 2.0, 7)
     assert words.standard
     assert words.sentence
-    assert words.averaging in {"the whole window", "Hann, 7 x 2 s"}
+    assert words.averaging in {"the whole window", "Hann, 7 x 2 s"} or words.averaging.startswith("synchronous")
 
 
 def test_a_name_that_is_no_feature_is_not_described():

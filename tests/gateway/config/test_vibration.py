@@ -43,6 +43,22 @@ def test_all_that_can_stand_there_becomes_the_machine(checked):
     assert machine.zones == boundaries()["group2-rigid"]
 
 
+@pytest.mark.parametrize(
+    ("bearing", "outer"),
+    [
+        ("6205-2RS", {"": 3.5848}),
+        ("6205", {"": 3.5848}),
+        ("{type: SKF 6205-2RS C3}", {"": 3.5848}),
+        ("{balls: 9, ball: 7.94mm, pitch: 39.04mm, angle: 0deg}", {"": 3.5848}),
+        ("{outer: 3.58, inner: 5.42, element: 2.36, cage: 0.398}", {"": 3.58}),
+        ("[{name: front, type: 6205-2RS}, {name: back, type: 6203-2RS}]", {"front": 3.5848, "back": 3.0530}),
+    ],
+)
+def test_a_bearing_is_a_type_a_geometry_or_rates(checked, bearing, outer):
+    machine = checked(f"{{speed: 1480rpm, bearing: {bearing}}}").config.machines["spindle"]
+    assert {name: one.outer for name, one in machine.bearings.items()} == pytest.approx(outer, rel=1e-3)
+
+
 def test_a_speed_may_be_estimated(checked):
     config = checked("{speed: {estimate: 1400-1500rpm}}").config
     assert config.machines["spindle"].vibration.speed == Estimate(estimate=SpeedRange(1400.0, 1500.0))
@@ -61,6 +77,21 @@ def test_a_speed_may_be_estimated(checked):
         ("{features: [harmonics]}", "7:27", "write 'speed:' beside"),
         ("{features: [bands]}", "7:27", "write 'bands:' beside"),
         ("{features: [kurtosi]}", "7:28", "did you mean 'kurtosis'?"),
+        ("{speed: 1480rpm, bearing: 99999}", "7:42", "the bearing '99999' is not known"),
+        ("{speed: 1480rpm, bearing: XY-99999}", "7:42", "the bearing 'XY-99999' is not known"),
+        ("{speed: 1480rpm, bearing: {type: XY-99999}}", "7:49", "the bearing 'XY-99999' is not known"),
+        ("{bearing: 6205-2RS}", "7:26", "'bearing' needs the speed of the shaft; write 'speed:' beside it"),
+        ("{gear: {teeth: 23}}", "7:23", "'gear' needs the speed of the shaft"),
+        ("{speed: 1480rpm, bearing: {balls: 9}}", "7:33", "a bearing given this way needs balls, ball and pitch"),
+        (
+            "{speed: 1480rpm, bearing: {}}",
+            "7:33",
+            "a bearing needs type, or balls, ball and pitch, or outer",
+        ),
+        ("{speed: 1480rpm, bearing: {type: '6205', outer: 3.58}}", "7:33", "a bearing is given in one way; keep type or outer"),
+        ("{speed: 1480rpm, bearing: {balls: 9, ball: 40mm, pitch: 39mm}}", "7:42", "do not fit on a pitch circle"),
+        ("{speed: 1480rpm, bearing: {balls: 9, ball: 7.94, pitch: 39mm}}", "7:59", "'7.94' has no unit; did you mean '7.94mm'?"),
+        ("{speed: 1480rpm, bearing: ['6205', '6203']}", "7:42", "'bearing' lists several, so each needs a name"),
         ("{window: 0s}", "7:25", "a window lasts more than 0s"),
     ],
 )
