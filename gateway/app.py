@@ -44,7 +44,7 @@ class App:
         self._history = History(folder.path / "history.db", clock=self._clock)
         rooms = (read_secret, self._timeline.repair, self._state, self._history, self._emit)
         self._recipients = Recipients(folder.path, self._clock, self._pulse, *rooms)
-        self._machines = Machines(self._clock, self._pulse, self._emit, self._recipients.turned, self._state)
+        self._machines = Machines(self._clock, self._pulse, self._emit, self._recipients.turned, self._state, folder.path)
         self._exporter = Exporter(self.metrics)
         self._applying = asyncio.Lock()
         self._stop = asyncio.Event()

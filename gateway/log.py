@@ -65,6 +65,8 @@ EVENTS = {
     "alarm_changed": "an alarm was acknowledged, shelved or suppressed, or has returned; `was` and `now` are its states",
     "alarm_operated": "a person did something about an alarm; `by` is the user on this computer, `deed` what he did",
     "learned_forgotten": "a person let a machine be learned anew; `forgot` says what, `by` is the user on this computer",
+    "capture_kept": "an alarm came, and the waveform around it lies at `path`",
+    "capture_failed": "the waveform around an alarm could not be kept; told once, until one is",
     # what is kept
     "history_failed": "the local history cannot be written; `reason` says why",
     "history_recovered": "the local history can be written again",

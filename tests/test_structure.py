@@ -16,7 +16,16 @@ OURS = ("gateway", "drivers", "cython_ext")
 
 LEAVES = {
     *("model", "clock", "ports", "log", "redaction"),
-    *("config.alarm", "config.base", "config.bearing", "config.broker", "config.host", "config.kpi", "config.learning"),
+    *(
+        "config.alarm",
+        "config.base",
+        "config.bearing",
+        "config.broker",
+        "config.capture",
+        "config.host",
+        "config.kpi",
+        "config.learning",
+    ),
     *("config.often", "config.quantity", "config.running", "config.spec"),
     *("config.temperature", "config.uplink", "config.vibration"),
     *("config.features", "config.rotation", "config.zones"),

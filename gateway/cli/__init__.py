@@ -31,6 +31,7 @@ VERBS: dict[str, str] = {
     "status": "show how the running gateway is doing: machines, outbox, uplink, clock",
     "baseline": "show what was learned of the machines, and let one be learned anew after maintenance",
     "alarms": "list the alarms of the machines; acknowledge, shelve, or take one out of service",
+    "captures": "list the waveforms that were kept when alarms came, and where they lie",
     "doctor": "check this computer: clock, permissions, disk, broker, devices; with a cure for each finding",
 }
 """Every verb and what it does; kept here so that `gateway --help` imports none of them."""

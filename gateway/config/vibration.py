@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from msgspec import Meta, field
 
 from gateway.config.base import Name, Spec
+from gateway.config.capture import Capture
 from gateway.config.features import CATALOGUE, ELEMENTS, ZONE, FeatureSpec, VibrationFeature
 from gateway.config.often import too_often
 from gateway.config.quantity import Angle, Duration, Length, Resolution
@@ -125,6 +126,9 @@ class Vibration(Spec, frozen=True, kw_only=True):
     iso: (
         Annotated[IsoGroup, Meta(description="group of the machine in ISO 20816-3, 10816-1 or 10816-7, for its zone A to D")] | None
     ) = None
+    capture: Annotated[Capture, Meta(description="what is kept of the waveform when an alarm of this machine comes")] = field(
+        default_factory=Capture
+    )
     resolution: (
         Annotated[Resolution, Meta(description="how far a feature that is sent may be off, of itself; default: exact")] | None
     ) = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from gateway import log as logs
 from gateway.condition import Board, Condition, Job, Kept
@@ -12,6 +13,7 @@ from gateway.ports import Keeps
 from gateway.shape import Shape
 
 from .bench import Bench
+from .captures import Captures
 
 Emit = Callable[[list[Record]], None]
 Turned = Callable[[str, str], None]
@@ -32,6 +34,7 @@ class MachineLine:
         keeps: Keeps | None,
         hurry: Callable[[], None] = lambda: None,
         board: Board | None = None,
+        captures: Path | None = None,
     ) -> None:
         self._machine = machine.name
         self._emits = emit
@@ -40,6 +43,7 @@ class MachineLine:
         self._shapes: dict[PointTable, Shape] = {}
         self._place = bench.place(machine.name, self._done)
         self._board = board or Board()
+        self._captures = Captures(machine, captures)
         self.condition = Condition(machine, Kept(keeps, machine.name) if keeps else None, self._board)
 
     @property
@@ -47,7 +51,7 @@ class MachineLine:
         """What cannot be computed, and why."""
         passed_over = self._place.passed_over
         slow = f"the processor is too slow: {passed_over} windows passed over; lengthen 'every'" if passed_over else ""
-        return (*self.condition.warnings, *filter(None, [slow]))
+        return (*self.condition.warnings, *filter(None, [slow, self._captures.trouble]))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -65,12 +69,14 @@ class MachineLine:
 
     def block(self, block: Block) -> None:
         """Take a piece of waveform."""
+        self._captures.block(block)
         for job in self.condition.block(block):
             self._place.put(job)
 
     def tick(self, stamp: Stamp) -> None:
         """Let time pass."""
         try:
+            self._captures.tick(stamp)
             if records := self.condition.tick(stamp):
                 self._emit(records)
         except Exception:
@@ -92,10 +98,12 @@ class MachineLine:
         """Keep what has to outlast a restart; windows that wait are forgotten."""
         self._place.clear()
         await self.condition.keep(now_s, finally_=True)
+        await self._captures.end()
 
     def _emit(self, records: list[Record]) -> None:
         """Pass records on; with an event among them there is something to be kept at once."""
         self._emits(records)
+        self._captures.records(records)
         if any(isinstance(record, Event) for record in records):
             self._hurry()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -46,12 +47,14 @@ class Machines:
         emit: Emit,
         turned: Turned = lambda machine, state: None,
         keeps: Keeps | None = None,
+        data: Path | None = None,
     ) -> None:
         self._clock = clock
         self._pulse = pulse
         self._emit = emit
         self._turned = turned
         self._keeps = keeps
+        self._captures = data / "captures" if data else None
         self._bench = Bench()
         self._board = Board()
         self._ticker: asyncio.Task[None] | None = None
@@ -79,7 +82,7 @@ class Machines:
         for name in restarted + started:
             machine = wanted[name]
             line = self._lines[name] = MachineLine(
-                machine, self._bench, self._emit, self._turned, self._keeps, self._wake.set, self._board
+                machine, self._bench, self._emit, self._turned, self._keeps, self._wake.set, self._board, self._captures
             )
             self._machines[name] = machine
             self._poller(machine.link).add(machine, line)

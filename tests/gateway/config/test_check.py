@@ -94,6 +94,8 @@ MACHINE = HEAD + "machines:\n  - {{name: m, {}}}\n"
         ("connect: 'modbus-tcp://h', temperature: {change: 0}, points: {t: {at: input 1}}", "0 is out of range: more than 0"),
         ("connect: 'modbus-tcp://h', temperature: {limit: 80}, points: {t: {at: input 1, unit: °C}, t.time_to_limit: {at: input 2}}", "the name 't.time_to_limit' belongs to the time to limit of 't' (see 'temperature:'); choose another"),
         ("connect: 'modbus-tcp://h', points: {vibration.rms: {at: coil 1}}", "names that begin with 'vibration.' belong to features; choose another"),
+        ("connect: 'replay:a.wav?unit=g', vibration: {capture: {before: 2min}}", "'before' must be at most 1min, as it is held in memory"),
+        ("connect: 'replay:a.wav?unit=g', vibration: {capture: {before: 0s, after: 0s}}", "nothing is captured with 'before' and 'after' of 0s; to switch it off write keep: 0"),
         ("connect: 'replay:a.wav?unit=g', vibration: {}, alarms: {vibration.velocity_rms: {alarm: iso}}", "which zones? Add 'iso:' to 'vibration:', for example iso: group2-rigid"),
         ("connect: 'replay:a.wav?unit=g', vibration: {iso: group2-rigid}, alarms: {vibration.rms: {alarm: iso}}", "ISO's zones are for velocities such as vibration.velocity_rms, not for 'vibration.rms'; write a number"),
         ("connect: 'replay:a.wav?unit=g', vibration: {iso: group2-rigid}, alarms: {vibration.iso_zone: {alarm: 3}}", "'vibration.iso_zone' is a word, not a number, and has no limits"),
