@@ -6,6 +6,8 @@ docs/campaigns.md, and which has three functions:
     jobs(scale: float) -> list[Job]            what there is to do; a scale of 1 is the whole campaign, 0.01 a look at it
     lines(results: Results) -> list[str]       the section of the page, as lines of Markdown
     broken(results: Results) -> list[str]      the promises that were not kept, each in words
+
+and may have a fourth, `missing() -> str`: what it lacks here that the project does not have, in words; empty where it can run.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Runs campaigns, several jobs at a time, and writes the section of each in docs/campaigns.md; the others keep their text.
 
 Usage: python -m tests.campaign.run [NAME …] [--write FILE] [--results FILE] [--scale NUMBER] [--at-once NUMBER]
-A job whose result of the same commit and scale stands in the results already is not run again. Exit code 1: a promise was broken.
+A job whose result of the same commit and scale stands in the results already is not run again. Exit code 1: a promise was broken,
+or a campaign that was named cannot run here; without a name, such a one is told and left out, and its section stays as it is.
 """
 
 from __future__ import annotations
@@ -143,6 +144,12 @@ def broken(name: str, outcome: Outcome) -> list[str]:
     return [*module(name).broken(outcome.results), *(f"{job} did not run: {words}" for job, words in outcome.failed.items())]
 
 
+def missing(name: str) -> str:
+    """Return in words what a campaign lacks here that the project does not have; empty where it can run."""
+    lacks: str = getattr(module(name), "missing", str)()
+    return lacks
+
+
 def title(name: str) -> str:
     """Return the heading of a campaign's section."""
     return name.replace("_", " ").capitalize()
@@ -171,6 +178,10 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"unknown campaign {', '.join(sorted(unknown))}; known: {', '.join(known())}")
     good = True
     for name in args.names or known():
+        if lacks := missing(name):
+            print(f"{name} was not run: {lacks}.", file=sys.stderr, flush=True)
+            good = good and not args.names
+            continue
         outcome = run(name, args.scale, args.results, args.at_once)
         text = section(name, outcome, args.scale)
         print(text, flush=True)

@@ -97,3 +97,14 @@ def test_an_unknown_campaign_lists_the_known_ones(capsys):
     with pytest.raises(SystemExit):
         run.main(["modbos"])
     assert f"unknown campaign modbos; known: {', '.join(run.known())}" in capsys.readouterr().err
+
+
+def test_a_campaign_that_lacks_something_is_left_out_and_told_and_fails_when_it_was_asked_for(toy, tmp_path, capsys, monkeypatch):
+    toy(Job("part", "sum", total, (1, 2)))
+    monkeypatch.setattr(Toy, "missing", lambda self: "it needs recordings", raising=False)
+    page = tmp_path / "page.md"
+    page.write_text("# Campaigns\n\n## Modbus\nas it was\n")
+    assert run.main(["--write", str(page)]) == 0
+    assert run.main(["modbus", "--write", str(page)]) == 1
+    assert "modbus was not run: it needs recordings." in capsys.readouterr().err
+    assert "as it was" in page.read_text()
