@@ -38,7 +38,7 @@ def missing() -> str:
         return ""
     told = f"there is no INDEX.tsv in '{folder}'" if folder else f"the environment variable {FOLDER} is not set"
     return (
-        f"it needs recordings of the bearing rig of the Case Western Reserve University, which are not part of this project, and {told}. "
+        f"it needs recordings of the Case Western Reserve University's bearing rig, which are not part of this project; {told}. "
         "It names a folder of .npy files (float32 acceleration) with a table INDEX.tsv of tab-separated columns "
         "file, rate_hz, rpm, end (DE or FE), fault (none, outer, inner, element) and load_hp"
     )
