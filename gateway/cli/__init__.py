@@ -26,6 +26,7 @@ VERBS: dict[str, str] = {
     "plan": "show how machines will be read: requests, bytes and time per scan, and whether their periods can be kept",
     "apply": "change the running gateway to a configuration; only machines whose entry changed restart",
     "profiles": "list, search and show the devices that are known as data, ready for 'profile:' in a machine",
+    "features": "measure a recording: every feature with its unit and band, the zone of the standard, the bearing; draw it",
     "decode": "show what is in messages that a gateway sent, from files or a pipe; finds out format and compression by itself",
     "schema": "print the JSON Schema of site.yaml, share.yaml or a profile, for editors",
     "status": "show how the running gateway is doing: machines, outbox, uplink, clock",

@@ -30,7 +30,7 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     cells += [
         (row["t"].removesuffix("Z"), str(row["seq"]), row["machine"], row["point"], _value(row), _quality(row)) for row in rows
     ]
-    return _aligned(cells)
+    return aligned(cells)
 
 
 def metrics(shown: dict[str, Any], size: int) -> list[str]:
@@ -50,10 +50,10 @@ def metrics(shown: dict[str, Any], size: int) -> list[str]:
         time = str(metric.get("timestamp", "")).removesuffix("Z")
         cells.append((time, name, metric.get("datatype", "-"), shown_value, ", ".join(told)))
     count = "1 metric" if len(found) == 1 else f"{len(found)} metrics"
-    return [printable(f"{about}: {count}, {size} bytes"), *_aligned(cells)]
+    return [printable(f"{about}: {count}, {size} bytes"), *aligned(cells)]
 
 
-def _aligned(cells: list[tuple[str, ...]]) -> list[str]:
+def aligned(cells: list[tuple[str, ...]]) -> list[str]:
     clean = [[printable(cell) for cell in line] for line in cells]
     widths = [min(_WIDEST, max(map(len, column))) for column in zip(*clean, strict=True)]
     lines = ["  ".join(_fit(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in clean]
