@@ -136,4 +136,4 @@ async def test_a_recipient_of_plain_messages_has_a_lane_and_no_outbox(tmp_path, 
             "live lane cooperative: stopped",
         ]
         assert recipients.plain() == {}
-        assert dict(inbox.messages)["shop/$gateway/hall-1"] == b"offline"
+        await until(lambda: dict(inbox.messages)["shop/$gateway/hall-1"] == b"offline")
