@@ -125,3 +125,6 @@ KERNEL void NAME(power)(const rfft_plan *plan, const float *restrict re, const f
 KERNEL void NAME(add_up)(double *restrict sum, const float *restrict x, long n) {
     for (long k = 0; k < n; k++) sum[k] += x[k];
 }
+
+#undef split
+#undef bin_pair

@@ -24,8 +24,6 @@ typedef struct rfft_plan rfft_plan;
 typedef void fft_run(const fft_pass *pass, const float *restrict re, const float *restrict im, float *restrict to_re,
                      float *restrict to_im);
 
-typedef void fft_ending(const rfft_plan *plan, const float *restrict re, const float *restrict im, float *restrict to);
-
 struct fft_pass {
     fft_run *run;
     int radix;
@@ -53,8 +51,8 @@ struct rfft_plan {
     /* pairs of n values each; the second from the last but the first: 0, n-1, ..., 1 */
     void (*pairs)(const float *restrict first, const float *restrict second, float *restrict out, long n);
     void (*pairs_backwards)(const float *restrict first, const float *restrict second, float scale, float *restrict out, long n);
-    /* the last pass and what follows it, in one; NULL: the length does not allow it */
-    fft_ending *last_bins, *last_power, *last_pairs;
+    /* the last pass and `pairs` in one, second and first array exchanged; NULL: the length does not allow it */
+    void (*last_pairs)(const rfft_plan *plan, const float *restrict re, const float *restrict im, float *restrict out);
     void *memory;
 };
 

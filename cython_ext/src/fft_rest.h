@@ -3,88 +3,41 @@
 
 #include "fft_plan.h"
 
-typedef struct {
-    float re, im;
-} fft_bin;
-
-/* Bins k and half - k of the signal from points k and half - k of the complex spectrum. */
-static void rfft_split(const rfft_plan *plan, long k, fft_bin a, fft_bin b, fft_bin *bin, fft_bin *mirrored) {
-    const float even_re = 0.5f * (a.re + b.re), even_im = 0.5f * (a.im - b.im);
-    const float odd_re = 0.5f * (a.im + b.im), odd_im = 0.5f * (b.re - a.re);
-    const float turned_re = odd_re * plan->cosine[k] + odd_im * plan->sine[k];
-    const float turned_im = odd_im * plan->cosine[k] - odd_re * plan->sine[k];
-    *bin = (fft_bin){even_re + turned_re, even_im + turned_im};
-    *mirrored = (fft_bin){even_re - turned_re, turned_im - even_im};
-}
-
-static void rfft_put_bins(const rfft_plan *plan, long k, fft_bin a, fft_bin b, float *spectrum) {
-    fft_bin bin, mirrored;
-    rfft_split(plan, k, a, b, &bin, &mirrored);
-    spectrum[2 * k] = bin.re;
-    spectrum[2 * k + 1] = bin.im;
-    spectrum[2 * (plan->half - k)] = mirrored.re;
-    spectrum[2 * (plan->half - k) + 1] = mirrored.im;
-}
-
-static void rfft_put_power(const rfft_plan *plan, long k, fft_bin a, fft_bin b, float *power) {
-    fft_bin bin, mirrored;
-    rfft_split(plan, k, a, b, &bin, &mirrored);
-    power[k] = bin.re * bin.re + bin.im * bin.im;
-    power[plan->half - k] = mirrored.re * mirrored.re + mirrored.im * mirrored.im;
-}
-
-/* Bins 0 and half, which are real, of point 0. */
-static void rfft_end_bins(const rfft_plan *plan, fft_bin a, float *spectrum) {
-    spectrum[0] = a.re + a.im;
-    spectrum[2 * plan->half] = a.re - a.im;
-    spectrum[1] = spectrum[2 * plan->half + 1] = 0;
-}
-
-static void rfft_end_power(const rfft_plan *plan, fft_bin a, float *power) {
-    power[0] = (a.re + a.im) * (a.re + a.im);
-    power[plan->half] = (a.re - a.im) * (a.re - a.im);
-}
-
 /* Bins k0..half - k0 one by one: what the vectors leave in the middle of the spectrum, and bins 0 and half. */
-#define FROM(WHAT)                                                                                                            \
-    static void rfft_##WHAT##_from(const rfft_plan *plan, const float *restrict re, const float *restrict im,                 \
-                                   float *restrict to, long k0) {                                                             \
-        rfft_end_##WHAT(plan, (fft_bin){re[0], im[0]}, to);                                                                   \
-        for (long k = k0; k <= plan->half / 2; k++) {                                                                         \
-            const long m = plan->half - k;                                                                                    \
-            rfft_put_##WHAT(plan, k, (fft_bin){re[k], im[k]}, (fft_bin){re[m], im[m]}, to);                                   \
-        }                                                                                                                     \
+static void rfft_bins_from(const rfft_plan *plan, const float *restrict re, const float *restrict im, float *restrict spectrum,
+                           long k0) {
+    const long half = plan->half;
+    spectrum[0] = re[0] + im[0];
+    spectrum[2 * half] = re[0] - im[0];
+    spectrum[1] = spectrum[2 * half + 1] = 0;
+    for (long k = k0; k <= half / 2; k++) {
+        const long m = half - k;
+        const float even_re = 0.5f * (re[k] + re[m]), even_im = 0.5f * (im[k] - im[m]);
+        const float odd_re = 0.5f * (im[k] + im[m]), odd_im = 0.5f * (re[m] - re[k]);
+        const float turned_re = odd_re * plan->cosine[k] + odd_im * plan->sine[k];
+        const float turned_im = odd_im * plan->cosine[k] - odd_re * plan->sine[k];
+        spectrum[2 * k] = even_re + turned_re;
+        spectrum[2 * k + 1] = even_im + turned_im;
+        spectrum[2 * m] = even_re - turned_re;
+        spectrum[2 * m + 1] = turned_im - even_im;
     }
+}
 
-/* Column 0 of a last pass of this radix, and its bins. */
-#define COLUMN(WHAT)                                                                                                          \
-    static void rfft_column_##WHAT(const rfft_plan *plan, const float *restrict re, const float *restrict im, int radix,      \
-                                   float *restrict to) {                                                                      \
-        const long gap = plan->half / radix;                                                                                  \
-        fft_bin point[8];                                                                                                     \
-        for (int j = 0; j < radix; j++) {                                                                                     \
-            double sum_re = 0, sum_im = 0;                                                                                    \
-            for (int k = 0; k < radix; k++) {                                                                                 \
-                const double c = rfft_eighths[8 / radix * j * k % 8], s = rfft_eighths[(8 / radix * j * k + 6) % 8];          \
-                sum_re += re[k * gap] * c + im[k * gap] * s;                                                                  \
-                sum_im += im[k * gap] * c - re[k * gap] * s;                                                                  \
-            }                                                                                                                 \
-            point[j] = (fft_bin){(float)sum_re, (float)sum_im};                                                               \
-        }                                                                                                                     \
-        rfft_end_##WHAT(plan, point[0], to);                                                                                  \
-        for (int j = 1; j <= radix / 2; j++) rfft_put_##WHAT(plan, j * gap, point[j], point[radix - j], to);                  \
+static void rfft_power_from(const rfft_plan *plan, const float *restrict re, const float *restrict im, float *restrict power,
+                            long k0) {
+    const long half = plan->half;
+    power[0] = (re[0] + im[0]) * (re[0] + im[0]);
+    power[half] = (re[0] - im[0]) * (re[0] - im[0]);
+    for (long k = k0; k <= half / 2; k++) {
+        const long m = half - k;
+        const float even_re = 0.5f * (re[k] + re[m]), even_im = 0.5f * (im[k] - im[m]);
+        const float odd_re = 0.5f * (im[k] + im[m]), odd_im = 0.5f * (re[m] - re[k]);
+        const float turned_re = odd_re * plan->cosine[k] + odd_im * plan->sine[k];
+        const float turned_im = odd_im * plan->cosine[k] - odd_re * plan->sine[k];
+        power[k] = (even_re + turned_re) * (even_re + turned_re) + (even_im + turned_im) * (even_im + turned_im);
+        power[m] = (even_re - turned_re) * (even_re - turned_re) + (turned_im - even_im) * (turned_im - even_im);
     }
-
-/* cosines of eighths of a turn; the sine of one is the cosine of six eighths more */
-static const double rfft_eighths[8] = {1, 0.70710678118654752, 0, -0.70710678118654752, -1, -0.70710678118654752, 0, 0.70710678118654752};
-
-FROM(bins)
-FROM(power)
-COLUMN(bins)
-COLUMN(power)
-
-#undef FROM
-#undef COLUMN
+}
 
 /* For lengths that the radix-8 pass does not fit. */
 static void rfft_take_apart(const rfft_plan *plan, const float *x, const float *window, float mean) {

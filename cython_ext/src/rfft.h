@@ -89,22 +89,16 @@ static void rfft_choose_build(rfft_plan *plan, int avx2) {
 #endif
 }
 
-/* Where the last pass has columns for two vectors or more. Four lanes have too few registers to gain from splitting bins in it. */
-static void rfft_choose_endings(rfft_plan *plan, int avx2) {
+/* Where the last pass is of four or eight points and its stride fills the vectors. */
+static void rfft_choose_last(rfft_plan *plan, int avx2) {
     if (plan->count <= plan->begin) return;
     const fft_pass *last = &plan->pass[plan->count - 1];
-    const int eight = last->radix == 8;
-    if ((!eight && last->radix != 4) || last->stride % 4 || last->stride < 8) return;
+    if (last->radix % 4 || last->stride % 4) return;
+    plan->last_pairs = last->radix == 8 ? fft_pairs8_last_baseline : fft_pairs4_last_baseline;
 #if HAVE_AVX2_BUILD
-    if (avx2 && last->stride % 8 == 0 && last->stride >= 16) {
-        plan->last_bins = eight ? fft_last8_bins_avx2 : fft_last4_bins_avx2;
-        plan->last_power = eight ? fft_last8_power_avx2 : fft_last4_power_avx2;
-        plan->last_pairs = eight ? fft_last8_pairs_avx2 : fft_last4_pairs_avx2;
-        return;
-    }
+    if (avx2 && last->stride % 8 == 0) plan->last_pairs = last->radix == 8 ? fft_pairs8_last_avx2 : fft_pairs4_last_avx2;
 #endif
     (void)avx2;
-    plan->last_pairs = eight ? fft_last8_pairs_baseline : fft_last4_pairs_baseline;
 }
 
 static void rfft_free(rfft_plan *plan) {
@@ -126,7 +120,7 @@ static rfft_plan *rfft_new(long n, int avx2) {
         return NULL;
     }
     rfft_choose_build(plan, avx2);
-    rfft_choose_endings(plan, avx2);
+    rfft_choose_last(plan, avx2);
     return plan;
 }
 
@@ -145,30 +139,16 @@ static int rfft_transform(const rfft_plan *plan, const float *x, const float *wi
     return rfft_passes(plan, plan->count, x, window, mean);
 }
 
-/* The transform up to the last pass, which `ending` makes. */
-static void rfft_ended(const rfft_plan *plan, fft_ending *ending, const float *x, const float *window, float mean, float *out) {
-    const int at = rfft_passes(plan, plan->count - 1, x, window, mean);
-    ending(plan, plan->re[at], plan->im[at], out);
-}
-
 /* Writes n/2 + 1 bins of x - mean, or with a window of (x - mean) * window; real and imaginary part in turn. */
 static void rfft_forward(const rfft_plan *plan, const float *x, const float *window, float mean, float *spectrum) {
-    if (plan->last_bins) {
-        rfft_ended(plan, plan->last_bins, x, window, mean, spectrum);
-        return;
-    }
     const int at = rfft_transform(plan, x, window, mean);
     plan->bins(plan, plan->re[at], plan->im[at], spectrum);
 }
 
 /* Adds the squared magnitudes of the n/2 + 1 bins of (x - mean) * window to `sum`; `scratch` holds as many floats. */
 static void rfft_add_power(const rfft_plan *plan, const float *x, const float *window, float mean, float *scratch, double *sum) {
-    if (plan->last_power) {
-        rfft_ended(plan, plan->last_power, x, window, mean, scratch);
-    } else {
-        const int at = rfft_transform(plan, x, window, mean);
-        plan->power(plan, plan->re[at], plan->im[at], scratch);
-    }
+    const int at = rfft_transform(plan, x, window, mean);
+    plan->power(plan, plan->re[at], plan->im[at], scratch);
     plan->add_up(sum, scratch, plan->half + 1);
 }
 
@@ -177,7 +157,8 @@ static void rfft_add_power(const rfft_plan *plan, const float *x, const float *w
 static void rfft_inverse(const rfft_plan *plan, const float *spectrum, float *x) {
     plan->join(plan, spectrum, x);
     if (plan->last_pairs) {
-        rfft_ended(plan, plan->last_pairs, x, NULL, 0, x);
+        const int at = rfft_passes(plan, plan->count - 1, x, NULL, 0);
+        plan->last_pairs(plan, plan->re[at], plan->im[at], x);
         return;
     }
     const int at = rfft_transform(plan, x, NULL, 0);

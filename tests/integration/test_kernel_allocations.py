@@ -28,7 +28,8 @@ int posix_memalign(void **to, size_t a, size_t n) { count++; *to = __libc_memali
 PROGRAM = """
 import ctypes, random
 from array import array
-from cython_ext import bands, bearing, envelope, ring, spectrum, statistics, trackers, vector
+from cython_ext import bands, bearing, cepstrum, comb, envelope, gears, kurtogram, orders
+from cython_ext import ring, spectrum, statistics, trackers, vector
 allocations = ctypes.CDLL(None).allocations
 allocations.restype = ctypes.c_long
 noise = random.Random(1)
@@ -45,6 +46,12 @@ edges = array("d", [10, 100, 100, 500, 500, 2000, 2000, 5000, 5000, 12_000])
 moments, held, chart = statistics.Moments(), ring.Ring(2 * n), trackers.Cusum(0.0, 1.0)
 channel = vector.Channel(n, rate, unit_m_s2=1.0, bearing=faults)
 features = channel.measure(x, 29.5)
+points, complex_fft = fft.inverse(bins), spectrum.ComplexFFT(n // 2)
+kurtogram = kurtogram.Kurtogram(n, rate, 4)
+table, cepstrum = kurtogram.table(x), cepstrum.Cepstrum(n, rate)
+quefrencies, squares = cepstrum.power(x), squared.envelope(x)
+turns, revolution, steps = orders.AngleResampler(64, rate), array("d", bytes(8 * 64)), array("f", bytes(4 * n))
+gear, speeds = gears.Gear(64, 8), comb.SpeedComb(len(psd), welch.bin_hz, 200.0, 400.0)
 
 def windows():
     held.push(pieces, 0.1)
@@ -60,6 +67,10 @@ CALLS = {
     "high frequency": lambda: bands.high_frequency_index(x, psd, welch.bin_hz),
     "envelope": lambda: squared.spectrum(x, amplitudes), "scores": lambda: scores.scores(amplitudes, 29.5, found),
     "ring": windows, "chart": lambda: chart.update(0.1), "goertzel": lambda: trackers.goertzel(x, rate, 50.0),
+    "complex": lambda: complex_fft.inverse(points, points), "kurtogram": lambda: kurtogram.table(x, table),
+    "cepstrum": lambda: cepstrum.power(x, quefrencies), "envelope in time": lambda: squared.envelope(x, squares),
+    "angle": lambda: turns.constant(x, 29.5, steps), "average": lambda: orders.synchronous_average(steps, revolution),
+    "gear": lambda: gear.measure(revolution), "comb": lambda: speeds.estimate(psd),
     "vector": lambda: channel.measure(x, 29.5, features),
 }
 moments.update(x)
@@ -85,5 +96,5 @@ def test_no_kernel_allocates_per_window(tmp_path, build):
     assert said.returncode == 0, said.stderr
     counted = dict(line.split(": ") for line in said.stdout.splitlines())
     assert counted.pop("control") == "True", "the hook sees an array that is not given"
-    assert len(counted) == 16
+    assert len(counted) == 24
     assert set(counted.values()) == {"0"}, counted
