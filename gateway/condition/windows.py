@@ -9,8 +9,6 @@ from msgspec import Struct
 
 from gateway.model import Block, Stamp
 
-_ZERO = array("f", [0.0])
-
 
 class Window(Struct, eq=False):
     """`samples` (float32, exactly the window's length) and the stamp of the first one."""
@@ -23,51 +21,45 @@ class Windower:
     """Cuts a waveform into windows of `length` samples, one every `hop` samples; a gap starts afresh.
 
     With `hop` > `length` the samples between two windows are passed over, with `hop` < `length` windows overlap. A sample is copied
-    once for every window that it stands in, straight to its place; this runs on the event loop.
+    once for every window that it stands in, and a window grows with its Blocks, for this runs on the event loop: preparing the
+    memory of a long one at once would hold the loop up.
     """
 
     def __init__(self, length: int, hop: int, rate_hz: float) -> None:
         self.length = length
         self.hop = hop
         self.rate_hz = rate_hz
-        self._samples: array[float] | None = None
-        self._filled = 0
+        self._samples: array[float] = array("f")
         self._start: Stamp | None = None
         self._skip = 0
 
     def push(self, block: Block) -> Iterator[Window]:
         """Take a Block and yield the windows it completes, in order."""
         if block.gap:
-            self._filled = self._skip = 0
-        source = memoryview(block.samples)
-        offset = min(self._skip, len(source))
+            self._samples = array("f")
+            self._skip = 0
+        source = memoryview(block.samples).cast("B")
+        total = len(block.samples)
+        offset = min(self._skip, total)
         self._skip -= offset
-        while offset < len(source):
-            if self._samples is None:
-                self._samples = _ZERO * self.length
-            if not self._filled:
+        while offset < total:
+            if not self._samples:
                 self._start = later(block.start, offset / self.rate_hz)
-            take = min(self.length - self._filled, len(source) - offset)
-            memoryview(self._samples)[self._filled : self._filled + take] = source[offset : offset + take]
-            self._filled += take
+            take = min(self.length - len(self._samples), total - offset)
+            self._samples.frombytes(source[4 * offset : 4 * (offset + take)])
             offset += take
-            if self._filled == self.length:
-                window = Window(self._start, self._samples)  # type: ignore[arg-type]  # set with its first sample
-                self._follow(window)
+            if len(self._samples) == self.length:
+                assert self._start is not None
+                window = Window(self._start, self._samples)
+                self._start = later(self._start, self.hop / self.rate_hz)
+                self._samples = array("f")
+                if self.hop < self.length:
+                    self._samples.frombytes(memoryview(window.samples).cast("B")[4 * self.hop :])
                 skip = max(0, self.hop - self.length)
-                passed = min(skip, len(source) - offset)
+                passed = min(skip, total - offset)
                 offset += passed
                 self._skip = skip - passed
                 yield window
-
-    def _follow(self, window: Window) -> None:
-        """Begin the window behind one that is complete, with what both have in common."""
-        self._start = later(window.start, self.hop / self.rate_hz)
-        self._samples = None
-        self._filled = max(0, self.length - self.hop)
-        if self._filled:
-            self._samples = _ZERO * self.length
-            memoryview(self._samples)[: self._filled] = memoryview(window.samples)[self.hop :]
 
 
 def later(stamp: Stamp, seconds: float) -> Stamp:
