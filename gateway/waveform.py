@@ -46,9 +46,13 @@ class Counters(Struct):
 
 
 class SampleClock:
-    """Stamps pieces by the count of their samples, pulled gently to their arrival so that both clocks may drift."""
+    """Stamps pieces by the count of their samples, pulled gently to their arrival so that both clocks may drift.
+
+    `jumped`: the count of the last piece and its arrival were more than 2 s apart, so samples may be missing before it.
+    """
 
     def __init__(self, rate_hz: float) -> None:
+        self.jumped = False
         self._period_ns = 1e9 / rate_hz
         self._start: int | None = None
 
@@ -60,7 +64,8 @@ class SampleClock:
         """Return the stamp of the first of `count` samples that arrived `now`, together with `behind` later ones."""
         seen = now.mono_ns - round((count + behind) * self._period_ns)
         start = self._start
-        if start is None or abs(seen - start) > LATE_S * 1e9:
+        self.jumped = start is not None and abs(seen - start) > LATE_S * 1e9
+        if start is None or self.jumped:
             start = seen
         else:
             # A piece cannot arrive before its last sample was taken; it may well arrive later.

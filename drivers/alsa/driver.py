@@ -98,7 +98,9 @@ class AlsaDriver:
                 at += dirty + count * frame
                 if count:
                     self.counters.samples += count
-                    yield Piece(times.stamp(count, now), rate_hz, gap, samples)
+                    start = times.stamp(count, now)
+                    self.counters.overruns += times.jumped
+                    yield Piece(start, rate_hz, gap or times.jumped, samples)
                     gap = False
         finally:
             await recorder.end()

@@ -100,7 +100,8 @@ class Capture:
                 end = begin + good
                 part = {name: column[begin:end] for name, column in samples.items()}
                 start = self._times.stamp(good, now, total - end)
-                pieces.append(Piece(start, self._rate_hz, self._gap, part))
+                self._counters.overruns += self._times.jumped
+                pieces.append(Piece(start, self._rate_hz, self._gap or self._times.jumped, part))
                 self._counters.samples += good
                 self._since += good
                 self._gap, begin = False, end

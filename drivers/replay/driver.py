@@ -18,7 +18,7 @@ from gateway.clock import Clock
 from gateway.config.spec import Link
 from gateway.driver import LinkError
 from gateway.model import Block, PointTable, Reason, Scan, Stamp
-from gateway.waveform import SampleClock
+from gateway.waveform import Counters, SampleClock
 
 POINT = "vibration"
 _LATE_S = 2.0
@@ -27,11 +27,12 @@ _LATE_S = 2.0
 class ReplayDriver:
     """Plays one recording or relays one source; every stream has its own place in a file.
 
-    The first Block of a stream, the first after the seam of a loop and the first after the process was held up for more
-    than 2 s carry `gap`: nothing is known to be contiguous across them.
+    The first Block of a stream, the first after the seam of a loop, the first after times in the file that are too far apart and
+    the first after the process or its source was held up for more than 2 s carry `gap`: nothing is known to be contiguous there.
     """
 
     def __init__(self, link: Link, clock: Clock) -> None:
+        self.counters = Counters()
         self._options: ReplayLink = link.options
         self._address = link.address
         self._kind = kind_of(link.address)
@@ -104,16 +105,20 @@ class ReplayDriver:
                 gap = seam = True
                 continue
             seam = False
+            gap = gap or recording.gap
+            self.counters.overruns += recording.gap
             if real:
                 end_s = begin.mono_ns / 1e9 + (done + len(samples)) / rate
                 if self._clock.monotonic() - end_s > _LATE_S:
                     begin, done, gap = self._clock.stamp(), 0, True
+                    self.counters.overruns += 1
                     end_s = begin.mono_ns / 1e9 + len(samples) / rate
                 await self._clock.sleep_until(end_s)
                 begin = _follow(begin, self._clock.stamp())
             yield Block(machine, POINT, _later(begin, done / rate), rate, samples, str(self._options.unit), gap)
             gap = False
             done += len(samples)
+            self.counters.samples += len(samples)
 
     async def _take(self, recording: Recording, size: int, done: int) -> array[float]:
         try:
@@ -142,7 +147,9 @@ class ReplayDriver:
             if scale != 1.0:
                 samples = array("f", [value * scale for value in samples])
             stamp = count.stamp(len(samples), self._clock.stamp())
-            yield Block(machine, POINT, stamp, rate, samples, str(self._options.unit), gap)
+            self.counters.samples += len(samples)
+            self.counters.overruns += count.jumped
+            yield Block(machine, POINT, stamp, rate, samples, str(self._options.unit), gap or count.jumped)
             gap = False
 
 

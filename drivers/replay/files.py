@@ -19,6 +19,8 @@ class Recording(Protocol):
     """Samples of a file, in order, in the unit declared for it."""
 
     rate_hz: float
+    gap: bool
+    """Whether samples are missing before those that `take` has just returned."""
 
     def take(self, n: int) -> array[float]:
         """Return the next `n` samples, fewer at the end, none after it; raises FormatError."""

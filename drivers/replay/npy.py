@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from drivers.replay.pcm import WIDTH, FormatError, Layout
 
-_KINDS = {"<f4": "f", "<f8": "d", "<i2": "h"}
+_KINDS = {"<f4": "f", "<f8": "d", "<i2": "h", "<i4": "i"}
 _DESCR = re.compile(r"'descr':\s*'([^']{1,20})'")
 _SHAPE = re.compile(r"'shape':\s*\(([\d\s,]{0,100})\)")
 _MAX_HEADER = 65536
@@ -15,7 +15,7 @@ _MAX_DIGITS = 18
 
 
 def parse(file: BinaryIO, size: int) -> Layout:
-    """Return where the samples of a one-dimensional float32, float64 or int16 array are; `size` is the file's length in bytes.
+    """Return where the samples of a one-dimensional float32, float64, int16 or int32 array are; the file has `size` bytes.
 
     Raises:
         FormatError: it is not a .npy, holds another type or shape, or is cut off.

@@ -54,6 +54,8 @@ class PcmFile:
     A mapped file that somebody truncates would end the process with SIGBUS; a short read is only an error.
     """
 
+    gap = False
+
     def __init__(self, file: BinaryIO, layout: Layout, *, rate_hz: float, channel: int = 1, scale: float = 1.0) -> None:
         self.rate_hz = rate_hz
         self._file = file

@@ -24,10 +24,15 @@ _PROBE_ROWS = 2000
 _HEADER_ROWS = 20
 _MAX_LINE = 1_000_000
 _UNEVEN = 0.1
+_SHORTEST, _LONGEST = 0.5, 1.5
+_GAPS = 0.02
 
 
 class Shape(Struct, frozen=True, kw_only=True):
-    """What the first lines of a table say: how to split a line, where the samples are, how fast they were taken."""
+    """What the first lines of a table say: how to split a line, where the samples are, how fast they were taken.
+
+    `time` is the column of the times and `step` the usual distance of two, in its unit; None and 0 where they are not looked at.
+    """
 
     delimiter: str
     comma: bool
@@ -35,32 +40,51 @@ class Shape(Struct, frozen=True, kw_only=True):
     column: int
     label: str
     rate_hz: float | None
+    time: int | None = None
+    step: float = 0.0
 
 
 class TableFile:
-    """One column of a .csv, read forward row by row; never the whole file."""
+    """One column of a .csv, read forward row by row; never the whole file.
+
+    `gap`: by its times, samples are missing before those that `take` has just returned.
+    """
 
     def __init__(self, path: Path, shape: Shape, *, rate_hz: float, scale: float = 1.0) -> None:
         self.rate_hz = rate_hz
         self._shape = shape
         self._scale = scale
+        self.gap = False
+        self._held: tuple[int, list[str]] | None = None
+        self._before: float | None = None
         self._file = path.open(encoding="utf-8-sig", errors="replace", newline="")
         self._rows = _rows(self._file, shape.delimiter)
         self._skip()
 
     def take(self, n: int) -> array[float]:
-        """Return the next `n` samples, fewer at the end, none after it.
+        """Return the next `n` samples, fewer at the end or before a gap, none after the end.
 
         Raises:
             FormatError: a cell is not a number.
         """
         at, comma, scale = self._shape.column, self._shape.comma, self._scale
+        held, self._held = self._held, None
+        self.gap = held is not None
+        rows = itertools.islice(self._rows if held is None else itertools.chain([held], self._rows), n)
         samples = array("f")
         row: list[str] = []
         line = 0
         try:
-            for line, row in itertools.islice(self._rows, n):  # noqa: B007  (named in the error below)
+            for line, row in rows:
+                if self._shape.time is not None and self._is_apart(line, row):
+                    if samples:
+                        self._held = line, row
+                        self._before = None  # what begins the next piece was judged here
+                        break
+                    self.gap = True
                 samples.append(float(row[at].replace(",", ".") if comma else row[at]) * scale)
+        except FormatError:
+            raise
         except (ValueError, IndexError, OverflowError):
             cell = f"'{row[at]}' is not a number" if at < len(row) else "is missing"
             raise FormatError(f"line {line}, column {self._shape.label}: {cell}") from None
@@ -69,12 +93,24 @@ class TableFile:
     def rewind(self) -> None:
         """Go back to the first sample."""
         self._file.seek(0)
+        self._held = self._before = None
         self._rows = _rows(self._file, self._shape.delimiter)
         self._skip()
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _is_apart(self, line: int, row: list[str]) -> bool:
+        """Say whether samples are missing before a row."""
+        assert self._shape.time is not None
+        at = self._shape.time
+        try:
+            moment = _number(row[at], self._shape.comma)
+        except (ValueError, IndexError):
+            raise FormatError(f"line {line}: the time is missing or not a number") from None
+        before, self._before = self._before, moment
+        return before is not None and not _SHORTEST * self._shape.step <= moment - before <= _LONGEST * self._shape.step
 
     def _skip(self) -> None:
         for _ in itertools.islice(self._rows, self._shape.skip):
@@ -100,8 +136,12 @@ def probe(path: Path, column: str | None = None, *, use_time: bool = True) -> Sh
     names += [str(i + 1) for i in range(len(names), width)]
     times = next(((i, _TIME_UNITS[(m[1] or "").lower()]) for i, name in enumerate(names) if (m := _TIME.fullmatch(name))), None)
     chosen = _choose(names[:width], column, times[0] if times else None)
-    rate = _rate(rows[skip:], times, comma) if times and use_time else None
-    return Shape(delimiter=delimiter, comma=comma, skip=skip, column=chosen, label=f"'{names[chosen]}'", rate_hz=rate)
+    label = f"'{names[chosen]}'"
+    if not times or not use_time:
+        return Shape(delimiter=delimiter, comma=comma, skip=skip, column=chosen, label=label, rate_hz=None)
+    step = _step(rows[skip:], times, comma)
+    rate = 1 / (step * times[1])
+    return Shape(delimiter=delimiter, comma=comma, skip=skip, column=chosen, label=label, rate_hz=rate, time=times[0], step=step)
 
 
 def _delimiter(text: str) -> str:
@@ -163,8 +203,8 @@ def _choose(names: list[str], column: str | None, time: int | None) -> int:
     raise FormatError(f"has no column '{column}'; " + (f"did you mean '{near[0]}'?" if near else f"it has {listed}"))
 
 
-def _rate(rows: list[list[str]], times: tuple[int, float], comma: bool) -> float:
-    """Derive the rate from the time column.
+def _step(rows: list[list[str]], times: tuple[int, float], comma: bool) -> float:
+    """Return the usual distance of two rows in the unit of the time column; some may be longer, where samples are missing.
 
     Raises:
         FormatError: the steps differ by more than a tenth, so the rows are not samples at one rate.
@@ -179,10 +219,13 @@ def _rate(rows: list[list[str]], times: tuple[int, float], comma: bool) -> float
         raise FormatError("has a time column that does not run forward; give the rate instead: rate=…")
     steps = [(after - before) * unit for before, after in itertools.pairwise(moments)]
     usual = statistics.median(steps)
+    even = [step for step in steps if abs(step - usual) <= _UNEVEN * usual]
+    gaps = sum(step > _LONGEST * usual for step in steps)
+    few = gaps <= _GAPS * len(steps)
     for number, step in enumerate(steps, 2):
-        if not abs(step - usual) <= _UNEVEN * usual:
+        if not abs(step - usual) <= _UNEVEN * usual and not (few and step > _LONGEST * usual):
             raise FormatError(
                 f"is not evenly sampled: row {number} comes {step:.4g} s after the one before, others {usual:.4g} s; "
                 "resample it, or give the rate=… if the times are only coarse"
             )
-    return len(steps) / span
+    return math.fsum(even) / len(even) / unit

@@ -92,6 +92,8 @@ def render(status: dict[str, Any], *, points: bool) -> list[str]:
                 lines.append(f"  {'':<{width}}  → {machine['hint']}")
         lines.extend(f"  {'':<{width}}  {note}" for note in machine.get("condition", ()))
         lines.extend(f"  {'':<{width}}  ! {warning}" for warning in machine["warnings"])
+        if lost := _lost(machine.get("line", {})):
+            lines.append(f"  {'':<{width}}  ! {lost}")
         if points:
             lines.extend(f"  {'':<{width}}  {latest_line(point, latest)}" for point, latest in machine.get("latest", {}).items())
     for name, recipient in status["recipients"].items():
@@ -130,6 +132,14 @@ def render(status: dict[str, Any], *, points: bool) -> list[str]:
     lines.extend(f"✗ {words}" for words in _kept(status))
     lines.extend(f"✗ stands still: {loop}" for loop in status["stuck"])
     return lines
+
+
+def _lost(line: dict[str, Any]) -> str:
+    """Return how often samples of a waveform were missing, `samples were missing 3 times, at least 47 besides 51200 that came`."""
+    if not (times := line.get("overruns")):
+        return ""
+    how_many = f", at least {line['lost']} besides {line['samples']} that came" if line.get("lost") else ""
+    return f"samples were missing {'once' if times == 1 else f'{times} times'}{how_many}"
 
 
 def outbox_line(outbox: dict[str, Any]) -> str:

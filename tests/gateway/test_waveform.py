@@ -191,8 +191,10 @@ def test_a_piece_that_came_together_with_later_ones_was_taken_before_them():
 def test_a_source_that_was_held_up_or_restarted_begins_anew():
     clock, count = ManualClock(), SampleClock(1000)
     count.stamp(100, clock.stamp())
+    assert not count.jumped
     clock.advance(30)
     assert clock.stamp().mono_ns - count.stamp(100, clock.stamp()).mono_ns == 100_000_000
+    assert count.jumped
     clock.advance(0.5)
     count.restart()
     assert clock.stamp().mono_ns - count.stamp(100, clock.stamp()).mono_ns == 100_000_000

@@ -72,7 +72,7 @@ async def test_wav_written_to_a_pipe_has_no_length_and_plays_to_its_end(tmp_path
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
-@pytest.mark.parametrize(("descr", "code"), [("<f4", "f"), ("<f8", "d"), ("<i2", "h")])
+@pytest.mark.parametrize(("descr", "code"), [("<f4", "f"), ("<f8", "d"), ("<i2", "h"), ("<i4", "i")])
 async def test_npy(tmp_path, replay, descr, code, version):
     values = [round(1000 * value) for value in SIGNAL]
     (tmp_path / "a.npy").write_bytes(npy(descr, "(1000,)", struct.pack(f"<1000{code}", *values), version))
@@ -129,6 +129,45 @@ async def test_csv_with_byte_order_mark_comments_quotes_and_blank_lines(tmp_path
     (tmp_path / "a.csv").write_text('\ufeff# recorded by hand\n\n"x, left",y\r\n"1.5",9\r\n\r\n2.5,9\r\n', encoding="utf-8")
     blocks = await take(replay("a.csv", loop=False, speed="fast", rate=Rate(10), column=Column("x, left")))
     assert joined(blocks) == [1.5, 2.5]
+
+
+def timed(missing, n=300):
+    """Rows of time and sample with some samples left out."""
+    return [["t", "x"], *[[i / 1000, float(i)] for i in range(n) if i not in missing]]
+
+
+@pytest.mark.parametrize("missing", [{150}, {100, 101, 102}, {199}, {200}, {50, 150, 250}])
+@pytest.mark.parametrize("block", [0.1, 0.001])
+async def test_a_sample_that_is_missing_by_the_times_of_a_csv_ends_a_block(tmp_path, replay, missing, block):
+    write_table(tmp_path / "a.csv", timed(missing))
+    driver = replay("a.csv", loop=False, speed="fast", block=Duration(block))
+    blocks = await take(driver)
+    assert joined(blocks) == [i for i in range(300) if i not in missing]
+    assert blocks[0].rate_hz == pytest.approx(1000)
+    begins = [block.samples[0] for block in blocks if block.gap]
+    assert begins == [0, *sorted(i + 1 for i in missing if i + 1 not in missing)]
+    assert (driver.counters.samples, driver.counters.overruns) == (300 - len(missing), len(begins) - 1)
+
+
+async def test_a_recorder_that_began_anew_is_a_gap_also_far_behind_the_first_rows(tmp_path, replay):
+    rows = [[i / 1000, float(i)] for i in range(2500)]
+    write_table(tmp_path / "a.csv", [["t", "x"], *rows, *rows])
+    blocks = await take(replay("a.csv", loop=False, speed="fast"))
+    assert [i for i, block in enumerate(blocks) if block.gap] == [0, 25]
+    loop = await take(replay("a.csv", speed="fast"), 75)
+    assert [i for i, block in enumerate(loop) if block.gap] == [0, 25, 50]
+
+
+async def test_coarse_times_are_left_aside_with_a_rate_of_ones_own(tmp_path, replay):
+    write_table(tmp_path / "a.csv", timed({150}))
+    blocks = await take(replay("a.csv", loop=False, speed="fast", rate=Rate(500)))
+    assert [block.gap for block in blocks] == [True] + [False] * (len(blocks) - 1)
+
+
+async def test_a_time_that_is_no_number_is_told_with_its_line(tmp_path, replay):
+    write_table(tmp_path / "a.csv", [*timed(set(), 2500), ["late", 1.0]])
+    with pytest.raises(LinkError, match="line 2502: the time is missing or not a number"):
+        await take(replay("a.csv", loop=False, speed="fast"))
 
 
 BAD = {

@@ -119,6 +119,21 @@ def test_one_point_is_one_point() -> None:
     assert "1 point every 1 s" in "\n".join(render(one, points=False))
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ({"samples": 51200, "overruns": 3, "lost": 47}, "! samples were missing 3 times, at least 47 besides 51200 that came"),
+        ({"samples": 51200, "overruns": 1, "lost": 0}, "! samples were missing once"),
+    ],
+)
+def test_overruns_of_a_waveform_are_shown_at_its_machine(line: dict[str, int], words: str) -> None:
+    one = status()
+    next(iter(one["machines"].values()))["line"] = line
+    assert any(shown.strip() == words for shown in render(one, points=False))
+    next(iter(one["machines"].values()))["line"] = {"samples": 51200, "overruns": 0, "lost": 0}
+    assert "missing" not in "\n".join(render(one, points=False))
+
+
 def test_nobody_there_is_exit_3_and_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--data", str(tmp_path)]) == 3
     assert "gateway run" in capsys.readouterr().err
