@@ -101,9 +101,10 @@ class Condition:
         if spec := machine.vibration:
             rpm = teller(machine.name, spec, board or Board())
             self._vibration = VibrationFeatures(machine.name, spec, machine.zones, machine.bearings, rpm)
-        self._zones, self._waves = machine.zones, machine.waves
+        self._zones, self._waves, self._by_baseline = machine.zones, machine.waves, machine.by_baseline
         self._chain = Chain(_stages(machine, board or Board()))
         self.alarms = next((stage for stage in self._chain.stages if isinstance(stage, Alarms)), None)
+        self._baseline = next((stage for stage in self._chain.stages if isinstance(stage, BaselineStage)), None)
         self._kept = kept
         if kept is not None:
             kept.restore(self._chain.stages)
@@ -116,8 +117,7 @@ class Condition:
 
     def _proposals(self) -> Iterator[str]:
         """Yield at which velocity the standard would have an alarm, by what is usual of this machine."""
-        zones = self._zones
-        baseline = next((stage for stage in self._chain.stages if isinstance(stage, BaselineStage)), None)
+        zones, baseline = self._zones, self._baseline
         usual = {wave: baseline.usual_of(f"{wave}.velocity_rms") for wave in self._waves} if zones and baseline else {}
         for wave, value in usual.items():
             if zones is not None and value is not None:
@@ -146,7 +146,16 @@ class Condition:
 
     def tick(self, stamp: Stamp) -> list[Record]:
         """Let time pass; called about once a second."""
+        self._follow_baseline()
         return self._chain.tick(stamp)
+
+    def _follow_baseline(self) -> None:
+        """Set warnings that follow what is usual: a quarter of B/C above it, B/C itself while that is not known (ISO 20816-1)."""
+        for point in self._by_baseline:
+            if self.alarms and self._baseline and self._zones:
+                usual = self._baseline.usual_of(point)
+                limit = self._zones.velocity_mm_s[1] if usual is None else proposed_alarm(self._zones, usual)
+                self.alarms.move(point, "high warning", limit)
 
     def forget(self, name: str) -> bool:
         """Let a stage forget what it has learned; return whether there is such a stage."""

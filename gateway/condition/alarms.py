@@ -163,6 +163,12 @@ class Alarms:
             return []
         return self._told(point, entry, stamp, by)
 
+    def move(self, point: str, level: str, limit: float) -> None:
+        """Set another limit for a level of an alarm, such as `high warning`; without that level nothing happens."""
+        for threshold in self._entries[point].watch.thresholds:
+            if threshold.level == level:
+                threshold.move(limit)
+
     def listed(self) -> list[Standing]:
         """Return every alarm, standing or not, in the order of the configuration."""
         return [self._standing(point, entry) for point, entry in self._entries.items()]

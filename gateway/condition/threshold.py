@@ -42,6 +42,10 @@ class Threshold:
             self.active = not self.active
             self._since_s = None
 
+    def move(self, limit: float) -> None:
+        """Set another limit; the next value is held against it."""
+        self.limit = limit
+
     def hold(self) -> None:
         """Take note that the value is not good: what was about to change begins anew with the next good one."""
         self._since_s = None

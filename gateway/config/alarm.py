@@ -22,8 +22,11 @@ class Alarm(Spec, frozen=True, kw_only=True):
     """The alarm of a point or feature in the words of ISA-18.2: two levels on the high and the low side, and when they count."""
 
     warning: Annotated[
-        float | Literal["iso"] | None,
-        Meta(description="above this value it is a warning, in the unit of the point; iso: the end of zone B of vibration.iso"),
+        float | Literal["iso", "baseline"] | None,
+        Meta(
+            description="above this value it is a warning, in the unit of the point; iso: the end of zone B of vibration.iso; "
+            "baseline: a quarter of that above what is usual here, once that has been learned"
+        ),
     ] = None
     alarm: Annotated[
         float | Literal["iso"] | None,
@@ -63,11 +66,11 @@ class Alarm(Spec, frozen=True, kw_only=True):
     @property
     def by_standard(self) -> bool:
         """Whether a limit is to come from ISO's zones."""
-        return "iso" in {self.warning, self.alarm}
+        return self.warning in {"iso", "baseline"} or self.alarm == "iso"
 
     def with_zones(self, velocity_mm_s: tuple[float, float, float]) -> Alarm:
-        """Return the alarm with numbers where it says iso: the boundaries B/C and C/D, in mm/s."""
-        warning = velocity_mm_s[1] if self.warning == "iso" else self.warning
+        """Return the alarm with numbers where it says iso or baseline: the boundaries B/C and C/D, in mm/s."""
+        warning = velocity_mm_s[1] if self.warning in {"iso", "baseline"} else self.warning
         return structs.replace(self, warning=warning, alarm=velocity_mm_s[2] if self.alarm == "iso" else self.alarm)
 
     def problems(self) -> Iterable[tuple[str, str]]:

@@ -51,10 +51,15 @@ def resolved(alarms: Dictionary[str, Alarm], zones: Boundaries | None) -> dict[s
     return {name: one.with_zones(zones.velocity_mm_s) if zones and one.by_standard else one for name, one in alarms.items()}
 
 
+def by_baseline(alarms: Dictionary[str, Alarm]) -> frozenset[str]:
+    """Return the points whose warning follows what is usual."""
+    return frozenset(name for name, one in alarms.items() if one.warning == "baseline")
+
+
 def _standard(name: str, node: Mapping, alarm: Mapping, found: Found) -> None:
     for key in ("warning", "alarm"):
         entry = alarm.entries.get(key)
-        if entry is None or not isinstance(entry.value, Scalar) or entry.value.value != "iso":
+        if entry is None or not isinstance(entry.value, Scalar) or entry.value.value not in ("iso", "baseline"):
             continue
         vibration = node.entries.get("vibration")
         if not name.endswith(".velocity_rms"):
@@ -63,6 +68,8 @@ def _standard(name: str, node: Mapping, alarm: Mapping, found: Found) -> None:
             )
         elif vibration is None or not isinstance(vibration.value, Mapping) or "iso" not in vibration.value.entries:
             found.error(entry.value, "which zones? Add 'iso:' to 'vibration:', for example iso: group2-rigid")
+        elif entry.value.value == "baseline" and "baseline" not in node.entries:
+            found.error(entry.value, "nothing learns what is usual; add 'baseline:' to the machine, for example baseline: {}")
 
 
 def _states(machine: str, node: Mapping, alarm: Mapping, points: Dictionary[str, Any], found: Found) -> None:

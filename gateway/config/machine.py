@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from msgspec import Struct
 
-from gateway.config.alarms import check_alarms, resolved
+from gateway.config.alarms import by_baseline, check_alarms, resolved
 from gateway.config.build import build, fields_of
 from gateway.config.connection import Line, Lines
 from gateway.config.derived import Derived
@@ -123,6 +123,7 @@ class Machines:
                     spec.temperature,
                     state=spec.state,
                     alarms=resolved(spec.alarms, zones_of(spec.vibration)),
+                    by_baseline=by_baseline(spec.alarms),
                     waves=outcome.waves,
                     baseline=spec.baseline,
                     trend=spec.trend,

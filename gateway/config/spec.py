@@ -258,6 +258,7 @@ class Machine(Struct, frozen=True):
     temperature: Temperature | None = None
     state: Running | None = None
     alarms: dict[str, Alarm] = {}
+    by_baseline: frozenset[str] = frozenset()
     waves: tuple[str, ...] = ("vibration",)
     baseline: Baseline | None = None
     trend: Trend | None = None

@@ -11,6 +11,7 @@ import pytest
 from gateway.condition.baseline import FEWEST_ROWS, MOST_CLASSES, MOST_ROWS, BaselineStage, Known
 from gateway.condition.chain import Measured
 from gateway.condition.robust import usual
+from gateway.config.alarm import Alarm
 from gateway.config.iso import boundaries
 from gateway.config.learning import Baseline, Learn, Width
 from gateway.config.quantity import Duration
@@ -262,3 +263,23 @@ def test_the_alarm_that_the_standard_proposes_lies_a_quarter_of_b_c_above_what_i
     assert usual == pytest.approx(1.2, rel=0.05)
     assert alarm == pytest.approx(usual + 0.7, abs=0.01)
     assert note.endswith(f"mm/s is usual; ISO 20816-3:2022 proposes an alarm at {alarm:g}")
+
+
+def test_a_warning_by_the_baseline_is_the_end_of_zone_b_until_it_follows_what_is_usual() -> None:
+    spec = Vibration(window=Duration(1), every=Duration(1), features=["velocity_rms", "iso_zone"], iso="group2-rigid")
+    alarms = {"vibration.velocity_rms": Alarm(warning="baseline", alarm="iso").with_zones((1.4, 2.8, 4.5))}
+    keys = {"alarms": alarms, "by_baseline": frozenset(alarms), "zones": boundaries()["group2-rigid"]}
+    pump = Shop(CURRENT, vibration=spec, state=FAST, baseline=short(), **keys)
+    draw = random.Random(2)
+    pump.run(1, current=5.0)
+
+    def state_at(velocity: float) -> str:
+        pump.feature(velocity_rms=velocity)
+        pump.run(1)
+        assert pump.condition.alarms is not None
+        return pump.condition.alarms.listed()[0].level
+
+    assert [state_at(2.7), state_at(2.9), state_at(1.2)] == ["", "high warning", ""]
+    for _ in range(70):
+        state_at(1.2 * math.exp(draw.gauss(0, 0.05)))
+    assert [state_at(1.7), state_at(2.1), state_at(4.6)] == ["", "high warning", "high alarm"]

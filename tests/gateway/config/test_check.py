@@ -98,6 +98,7 @@ MACHINE = HEAD + "machines:\n  - {{name: m, {}}}\n"
         ("connect: 'replay:a.wav?unit=g', vibration: {capture: {before: 0s, after: 0s}}", "nothing is captured with 'before' and 'after' of 0s; to switch it off write keep: 0"),
         ("connect: 'replay:a.wav?unit=g', vibration: {}, alarms: {vibration.velocity_rms: {alarm: iso}}", "which zones? Add 'iso:' to 'vibration:', for example iso: group2-rigid"),
         ("connect: 'replay:a.wav?unit=g', vibration: {iso: group2-rigid}, alarms: {vibration.rms: {alarm: iso}}", "ISO's zones are for velocities such as vibration.velocity_rms, not for 'vibration.rms'; write a number"),
+        ("connect: 'replay:a.wav?unit=g', vibration: {iso: group2-rigid}, alarms: {vibration.velocity_rms: {warning: baseline}}", "nothing learns what is usual; add 'baseline:' to the machine, for example baseline: {}"),
         ("connect: 'replay:a.wav?unit=g', vibration: {iso: group2-rigid}, alarms: {vibration.iso_zone: {alarm: 3}}", "'vibration.iso_zone' is a word, not a number, and has no limits"),
         ("connect: 'modbus-tcp://h', points: {oil_temp: {at: input 1}}, alarms: {oiltemp: {alarm: 80}}", "machine 'm' has no point or feature 'oiltemp', did you mean 'oil_temp'?"),
         ("connect: 'modbus-tcp://h', points: {t: {at: input 1}}, alarms: {t: {}}", "an alarm needs a limit: 'warning', 'alarm', 'low_warning' or 'low_alarm'"),
