@@ -29,9 +29,10 @@ cdef class Envelope:
     cdef readonly bint prewhiten
     cdef readonly str backend
 
-    # samples numbers to `bins` amplitudes
-    cdef void spectrum_into(self, const float *x, float *out) noexcept nogil
+    cdef float mean_of(self, const float *x) noexcept nogil
+    # samples numbers, whose mean is known, to `bins` amplitudes
+    cdef void spectrum_into(self, const float *x, float mean_of_x, float *out) noexcept nogil
     # samples numbers to grid_points squares in self.squares; returns their mean under the window
-    cdef double squared(self, const float *x) noexcept nogil
+    cdef double squared(self, const float *x, float mean) noexcept nogil
     cdef int _plan(self) except -1
     cdef int _check(self, long given, long out, long numbers) except -1

@@ -138,8 +138,10 @@ cdef class Envelope:
         PyMem_Free(self.squares)
         PyMem_Free(self.window)
 
-    cdef double squared(self, const float *x) noexcept nogil:
-        cdef float mean = <float>(samples_sum(x, self.samples, self.avx2) / self.samples)
+    cdef float mean_of(self, const float *x) noexcept nogil:
+        return <float>(samples_sum(x, self.samples, self.avx2) / self.samples)
+
+    cdef double squared(self, const float *x, float mean) noexcept nogil:
         cdef float *bins = self.bins_scratch
         cdef float *band = bins + 2 * self.first
         cdef float *re = NULL
@@ -161,8 +163,8 @@ cdef class Envelope:
         self.band.forward_apart(band, &re, &im)
         return envelope_square(re, im, factor, self.window, self.squares, self.grid_points, self.avx2) / self.window_sum
 
-    cdef void spectrum_into(self, const float *x, float *out) noexcept nogil:
-        cdef double mean = self.squared(x)
+    cdef void spectrum_into(self, const float *x, float mean_of_x, float *out) noexcept nogil:
+        cdef double mean = self.squared(x, mean_of_x)
         cdef double grid_per_sample = <double>self.grid_points / self.n
         # a Hann window halves the sum; a bin stands for its negative frequency too, but 0 Hz and half the rate do not
         self.grid.forward_windowed(self.squares, self.window, <float>mean, self.bins_scratch)
@@ -191,7 +193,7 @@ cdef class Envelope:
         self._check(x.shape[0], amplitudes.shape[0], self.bins)
         self.busy = True
         with nogil:
-            self.spectrum_into(&x[0], &amplitudes[0])
+            self.spectrum_into(&x[0], self.mean_of(&x[0]), &amplitudes[0])
         self.busy = False
         return out
 
@@ -205,7 +207,7 @@ cdef class Envelope:
         self._check(x.shape[0], squares.shape[0], self.points)
         self.busy = True
         with nogil:
-            self.squared(&x[0])
+            self.squared(&x[0], self.mean_of(&x[0]))
             for i in range(self.points):
                 squares[i] = self.squares[i]
         self.busy = False

@@ -236,7 +236,7 @@ cdef class Channel:
         moments_update(&m, x, self.n, self.avx2)
         moments_result(&m, out)
         self.welch.average_into(x, self.n, self.density)
-        self.detector.spectrum_into(x, self.amplitudes)
+        self.detector.spectrum_into(x, <float>out[MEAN], self.amplitudes)
         out += MOMENTS_FIELDS
         out[0] = out[1] = out[2] = out[3] = NAN
         if self.has_iso:

@@ -5,13 +5,18 @@
 
 #include <math.h>
 
-/* The power of two that brings the largest of the numbers to about 1, so that no square is too large or too small for a float. */
-static float envelope_scale(float largest) {
-    int exponent;
-    if (!(largest > 0) || !isfinite(largest)) return 1;
-    frexpf(largest, &exponent);
-    exponent = exponent < -125 ? -125 : exponent > 125 ? 125 : exponent;
-    return ldexpf(1, -exponent);
+/* squares between these are ordinary float32 numbers, and so is what is computed from them */
+#define ENVELOPE_LEAST 1e-30f
+#define ENVELOPE_MOST 1e30f
+
+/* One by one, in float64, where the squares of any float32 are ordinary numbers; NaN stays NaN. */
+static inline void envelope_whiten_pairs(float *bins, long count) {
+    for (long k = 0; k < count; k++) {
+        const double re = bins[2 * k], im = bins[2 * k + 1], square = re * re + im * im;
+        const double by = square != 0 ? 1 / sqrt(square) : 0;
+        bins[2 * k] = (float)(re * by);
+        bins[2 * k + 1] = (float)(im * by);
+    }
 }
 
 #define LANES 4

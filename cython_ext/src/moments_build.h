@@ -133,21 +133,26 @@ KERNEL void NAME(pass)(moments *m, const float *x, long n, float level, moments_
     moments_meet_block(m, low, high, x + i, n - i);
 }
 
+/* As a rule nothing is beyond, so a look at the farthest sample of a piece will do; four side by side hide the latency. */
 KERNEL long NAME(excursions)(const float *x, long n, float level, float reach) {
+    enum { PIECE = 16 * LANES };
     long count = 0, i = 0;
     int beyond = 0;
     while (i < n) {
-        if (!beyond && i + BLOCK <= n) { /* as a rule nothing in a block is: one look at its farthest sample will do */
-            vec farthest = {0};
-            for (long k = 0; k < BLOCK; k += LANES) farthest = larger(magnitude(load(x + i + k) - level), farthest);
+        if (!beyond && i + PIECE <= n) {
+            vec far[4] = {{0}};
+            for (long k = 0; k < PIECE; k += 4 * LANES)
+                for (int j = 0; j < 4; j++) far[j] = larger(magnitude(load(x + i + k + j * LANES) - level), far[j]);
+            const vec farthest = larger(larger(far[0], far[1]), larger(far[2], far[3]));
+            const mask outside = farthest > reach;
             int any = 0;
-            for (int k = 0; k < LANES; k++) any |= farthest[k] > reach;
+            for (int k = 0; k < LANES; k++) any |= outside[k];
             if (!any) {
-                i += BLOCK;
+                i += PIECE;
                 continue;
             }
         }
-        const long end = i + BLOCK < n ? i + BLOCK : n;
+        const long end = i + PIECE < n ? i + PIECE : n;
         for (; i < end; i++) {
             const int now = fabsf(x[i] - level) > reach;
             count += now & !beyond;
