@@ -16,9 +16,10 @@ from gateway.config.files import check_files
 from gateway.config.found import BAD, Found
 from gateway.config.host import is_loopback
 from gateway.config.load import load
-from gateway.config.machine import Machines, Outcome
+from gateway.config.machine import Machines
 from gateway.config.neighbours import check_neighbours
 from gateway.config.node import Mapping, Node, Scalar, Sequence
+from gateway.config.outcome import Outcome
 from gateway.config.problem import Problem, Source, tidy
 from gateway.config.profile import Profiles
 from gateway.config.sensor import check_speeds

@@ -10,8 +10,8 @@ from typing import cast
 from gateway.config.build import build
 from gateway.config.found import BAD, Found
 from gateway.config.load import load
-from gateway.config.machine import Outcome
 from gateway.config.node import Mapping, Node, Scalar, Sequence
+from gateway.config.outcome import Outcome
 from gateway.config.spec import Contract, ShareFile, ShareRule
 from gateway.config.words import meant, quoted
 

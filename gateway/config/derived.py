@@ -16,7 +16,7 @@ from gateway.config.vibration import Vibration, texts
 from gateway.config.words import meant, quoted
 
 if TYPE_CHECKING:
-    from gateway.config.machine import Outcome
+    from gateway.config.outcome import Outcome
 
 
 class Derived:

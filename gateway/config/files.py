@@ -16,7 +16,7 @@ from gateway.config.spec import Link, Tls, Uplink
 from gateway.driver import LocalFile
 
 if TYPE_CHECKING:
-    from gateway.config.machine import Outcome
+    from gateway.config.outcome import Outcome
 
 _FROM_OPERATOR = "get it from the operator of the broker and put it there"
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from msgspec import Struct
-
 from gateway.config.alarms import by_baseline, check_alarms, resolved
 from gateway.config.build import build, fields_of
 from gateway.config.connection import Line, Lines
@@ -13,41 +11,16 @@ from gateway.config.derived import Derived
 from gateway.config.found import BAD, Found
 from gateway.config.node import Mapping, Node, Scalar
 from gateway.config.options import Entries, accept, hopeless, options, together
+from gateway.config.outcome import Outcome
 from gateway.config.profile import Profile, Profiles, merged
-from gateway.config.rotation import Shaft
 from gateway.config.sensor import bearings_for, features_of, taken_names, zones_of
-from gateway.config.spec import Link, Machine, MachineSpec, Running
+from gateway.config.spec import Link, Machine, MachineSpec
 from gateway.config.thermal import check_temperature
 from gateway.config.url import Url
-from gateway.driver import LocalFile, Plugin
+from gateway.driver import Plugin
 
 _KEYS = fields_of(MachineSpec)
 _MOVED = {key: f"is a key of the machine, not an option in its URL; write '{key}:' beside 'connect:'" for key in _KEYS}
-
-
-class Outcome(Struct):
-    """A machine after its check: what is known of it even where something is wrong, and `machine` when nothing is.
-
-    `features` are the names of what will be computed, besides the points that are read, `waves` those of its waveforms; `link`,
-    `unit` and `medium` tell the line it is on, `files` what it needs on this computer, and `place` where that stands.
-    `features` are the names of what will be computed, besides the points that are read; `link`, `unit` and `medium` tell the
-    line it is on, `files` what it needs on this computer, and `place` where that stands; `speed` is what tells the speed of its
-    shaft, and where that stands.
-    """
-
-    name: str
-    key: Node
-    points: tuple[str, ...] = ()
-    features: tuple[str, ...] = ()
-    waves: tuple[str, ...] = ("vibration",)
-    machine: Machine | None = None
-    link: Link | None = None
-    unit: Any = None
-    medium: str = ""
-    files: tuple[LocalFile, ...] = ()
-    place: Node = Node("", 0, 0)
-    speed: tuple[Shaft, Node] | None = None
-    by: tuple[Running, Node] | None = None
 
 
 class Machines:

@@ -12,7 +12,7 @@ from gateway.config.found import Found
 from gateway.config.spec import Link
 
 if TYPE_CHECKING:
-    from gateway.config.machine import Outcome
+    from gateway.config.outcome import Outcome
 
 
 def check_neighbours(outcomes: Iterable[Outcome], found: Found) -> None:

@@ -19,7 +19,7 @@ from gateway.config.words import meant, quoted
 from gateway.config.zones import Boundaries
 
 if TYPE_CHECKING:
-    from gateway.config.machine import Outcome
+    from gateway.config.outcome import Outcome
 
 _RPM = ("rpm", "1/min", "U/min", "min-1", "min⁻¹")
 
