@@ -3,8 +3,12 @@
 
 #include "fft_plan.h"
 
+/* Inlined, so that they are compiled for the processor of the build they end. Called, they would come after its 256-bit registers without
+ * these being cleared (GCC leaves that out before a last call of a local function), and on x86 all other code would be slow for long. */
+#define FFT_REST static inline __attribute__((always_inline))
+
 /* Bins k0..half - k0 one by one: what the vectors leave in the middle of the spectrum, and bins 0 and half. */
-static void rfft_bins_from(const rfft_plan *plan, const float *restrict re, const float *restrict im, float *restrict spectrum,
+FFT_REST void rfft_bins_from(const rfft_plan *plan, const float *restrict re, const float *restrict im, float *restrict spectrum,
                            long k0) {
     const long half = plan->half;
     spectrum[0] = re[0] + im[0];
@@ -23,7 +27,7 @@ static void rfft_bins_from(const rfft_plan *plan, const float *restrict re, cons
     }
 }
 
-static void rfft_power_from(const rfft_plan *plan, const float *restrict re, const float *restrict im, float *restrict power,
+FFT_REST void rfft_power_from(const rfft_plan *plan, const float *restrict re, const float *restrict im, float *restrict power,
                             long k0) {
     const long half = plan->half;
     power[0] = (re[0] + im[0]) * (re[0] + im[0]);
@@ -49,7 +53,7 @@ static void rfft_take_apart(const rfft_plan *plan, const float *x, const float *
 
 /* Undoes rfft_bins_from: the complex spectrum whose points k0..half - k0 and 0 these bins hold, scaled by 1 / n, real and imaginary
  * parts exchanged. */
-static void rfft_join_from(const rfft_plan *plan, const float *restrict spectrum, float *restrict points, long k0) {
+FFT_REST void rfft_join_from(const rfft_plan *plan, const float *restrict spectrum, float *restrict points, long k0) {
     const long half = plan->half;
     const float scale = 1.0f / (float)plan->n;
     points[1] = scale * (spectrum[0] + spectrum[2 * half]);
