@@ -111,7 +111,7 @@ class SharedSource:
         self._capture = capture
         self._listeners: list[_Listener] = []
         self._task: asyncio.Task[None] | None = None
-        self._ending: asyncio.Task[None] | None = None
+        self._runs: set[asyncio.Task[None]] = set()
 
     async def listen(self, channels: tuple[str, ...]) -> AsyncGenerator[Piece, None]:
         """Yield the pieces of these channels as they come; the first is marked as coming after a gap.
@@ -123,7 +123,9 @@ class SharedSource:
         self._listeners.append(listener)
         try:
             if self._task is None or self._task.done():
-                self._task = asyncio.create_task(self._run(self._ending), name="capture")
+                self._task = asyncio.create_task(self._run(set(self._runs)), name="capture")
+                self._runs.add(self._task)
+                self._task.add_done_callback(self._runs.discard)
             while True:
                 while listener.waiting:
                     yield listener.waiting.popleft()
@@ -141,14 +143,14 @@ class SharedSource:
         """End the source and wait until it has let go of its device."""
         task, self._task = self._task, None
         if task is not None:
-            self._ending = task
             task.cancel()
-            await asyncio.wait([task])
+        if runs := set(self._runs):
+            await asyncio.wait(runs)
 
-    async def _run(self, before: asyncio.Task[None] | None) -> None:
+    async def _run(self, before: set[asyncio.Task[None]]) -> None:
         try:
-            if before is not None:
-                await asyncio.wait([before])  # it may still be letting go of the device
+            if before:
+                await asyncio.wait(before)  # one may still be letting go of the device
             while self._listeners:
                 await asyncio.sleep(0)  # machines that begin in the same turn are taken together
                 await self._capture_for(self._wanted())

@@ -22,13 +22,13 @@ class IioDriver:
     It samples while somebody listens, and is left as it was found. A Block ends where a sample is missing; the next has `gap`.
     """
 
-    def __init__(self, link: Link, clock: Clock, sys: Path = sysfs.SYS, dev: Path = sysfs.DEV) -> None:
+    def __init__(self, link: Link, clock: Clock, sys: Path | None = None, dev: Path | None = None) -> None:
         self.counters = Counters()
         self._link = link
         self._options: IioLink = link.options
         self._clock = clock
-        self._sys = sys
-        self._dev = dev
+        self._sys = sys or sysfs.SYS
+        self._dev = dev or sysfs.DEV
         self._wanted: dict[str, Wanted] = {}
         self._capture: Capture | None = None
         self._source = SharedSource(self._pieces)

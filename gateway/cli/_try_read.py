@@ -263,6 +263,8 @@ async def _wave(driver: Streams, table: PointTable, *, whole: bool) -> Wave:
             stream = driver.stream(table)
             try:
                 async for block in stream:
+                    if last is not None and block.point != last.point:
+                        continue  # another axis; one is enough to see that the sensor lives
                     last = block
                     samples.extend(block.samples)
                     if whole or len(samples) >= WAVEFORM_S * block.rate_hz:

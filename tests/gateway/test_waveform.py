@@ -147,7 +147,7 @@ async def test_a_new_run_waits_until_the_one_before_has_let_go(source, shared):
     await anext(one)
     source.slow_to_close.clear()
     leaving = asyncio.create_task(one.aclose())
-    await until(lambda: shared._ending is not None)
+    await until(lambda: shared._task is None)
     two = shared.listen(("x",))
     second = asyncio.create_task(anext(two))
     source.pieces.put_nowait(2)
@@ -157,6 +157,22 @@ async def test_a_new_run_waits_until_the_one_before_has_let_go(source, shared):
     assert (await second).samples["x"][0] == 2
     await leaving
     await two.aclose()
+
+
+async def test_closing_waits_for_a_run_that_is_ending_already(source, shared):
+    one = shared.listen(("x",))
+    source.pieces.put_nowait(1)
+    await anext(one)
+    source.slow_to_close.clear()
+    leaving = asyncio.create_task(one.aclose())
+    await until(lambda: shared._task is None)
+    closing = asyncio.create_task(shared.close())
+    await asyncio.sleep(0.01)
+    assert not closing.done()
+    source.slow_to_close.set()
+    await closing
+    assert source.open == 0
+    await leaving
 
 
 async def test_closing_ends_listeners_in_words(source, shared):
