@@ -34,7 +34,7 @@ class Waveform(Spec, frozen=True, kw_only=True):
     count: Annotated[int, Meta(ge=2, le=LAST_ADDRESS, description="number of samples", examples=[1024])]
     type: Annotated[SampleType, Meta(description="type of a sample")] = "int16"
     rate: Annotated[Rate, Meta(description="samples per second", examples=["6.4kHz"])]
-    unit: Annotated[str, Meta(description="unit of a scaled sample", examples=["g", "m/s²"])] = "m/s²"
+    unit: Annotated[str, Meta(description="unit of a scaled sample; without it no velocity, no zone", examples=["g", "m/s²"])] = ""
     scale: Annotated[float, Meta(description="sample = raw * scale + offset")] = 1.0
     offset: float = 0.0
     every: Annotated[Duration, Meta(description="time between two waveforms that are read")] = Duration(60)
