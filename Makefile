@@ -33,7 +33,7 @@ test: $(VENV)/.setup $(VENV)/.test ## run every test but the campaigns
 	$(PY) -m pytest
 
 test-aarch64: | $(PY) ## run the tests of the kernels as a build for aarch64, under qemu-user
-	@PYTHON=$(PY) sh .ci/aarch64 -q
+	@PYTHON=$(PY) sh .ci/aarch64
 
 check: $(VENV)/.setup $(VENV)/.check $(VENV)/.test ## lint, types, docstrings, import rule, example configurations
 	$(VENV)/bin/ruff check .

@@ -26,8 +26,8 @@ HEAD = """# Benchmarks
 Written by `make bench`. Every ratio is ours / theirs, measured beside each other in one run; smaller is better.
 Where the budget says ≥ it is theirs / ours, and larger is better.
 A budget is a promise: `make bench` fails when a row is over it. Every section is one run of its own, and says which."""
-OPTIONAL = {"thingsboard"}
-"""Run only when asked for by name: what they need takes an environment of its own."""
+OPTIONAL = {"thingsboard", "aarch64"}
+"""Run only when asked for by name: what they need takes an environment or a build of its own."""
 
 LIMIT_S = 450.0
 _MARK = "ROWS "

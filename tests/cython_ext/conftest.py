@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -11,7 +13,11 @@ settings.register_profile("emulated", max_examples=10, deadline=None, suppress_h
 """For `make test-aarch64`: an emulated processor is ten times slower, and the native run has searched for examples already."""
 
 
-@pytest.fixture(params=["best", "baseline"])
+BUILDS = ["best", "baseline"] if platform.machine() == "x86_64" else ["baseline"]
+"""Other processors than x86-64 have the baseline alone."""
+
+
+@pytest.fixture(params=BUILDS)
 def backend(request, monkeypatch):
     """Name of the build in use."""
     if request.param == "baseline":
