@@ -112,6 +112,6 @@ def read(args: argparse.Namespace) -> Waveform:
         recording.close()
     if len(samples) > _MOST_SAMPLES:
         raise UsageError(f"{args.file} has more than {_MOST_SAMPLES:,} samples; cut it into pieces of some seconds")
-    if not samples:
-        raise UsageError(f"{args.file} holds no samples")
+    if len(samples) < 2:
+        raise UsageError(f"{args.file} holds {'one sample' if samples else 'no samples'}; a recording has 2 or more, 8 s are good")
     return Waveform(args.file, samples, recording.rate_hz, unit)

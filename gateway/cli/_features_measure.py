@@ -38,8 +38,8 @@ def measure(wave: Waveform, args: argparse.Namespace) -> dict[str, Any]:
     speed = speed_of(args.rpm) if args.rpm else None
     if args.teeth is not None and speed is None:
         raise UsageError("--teeth: a gear turns with its shaft; write --rpm")
-    if args.teeth is not None and not 5 <= args.teeth <= 1000:
-        raise UsageError(f"--teeth: a gear has 5 to 1000 teeth, not {args.teeth}")
+    if args.teeth is not None and not 6 <= args.teeth <= 1000:
+        raise UsageError(f"--teeth: a gear has 6 to 1000 teeth, not {args.teeth}")
     bearing = _bearing(args.bearing)
     reach_hz = wave.rate_hz / 2
     spec = Vibration(
@@ -150,7 +150,7 @@ def _zones(group: str | None) -> Boundaries | None:
         return None
     known = get_args(IsoGroup)
     if group not in known:
-        raise UsageError(f"--iso: '{group}' is no group of machines{meant(group, known)}; known: {', '.join(known)}")
+        raise UsageError(f"--iso: '{group}' is no group of machines{meant(group, known)}")
     return boundaries()[group]
 
 

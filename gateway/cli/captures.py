@@ -72,7 +72,8 @@ def render(found: list[dict[str, Any]], folder: Path) -> list[str]:
     for capture in found:
         alarm = capture["alarms"][0]
         length, before = capture["samples"] / capture["rate_hz"], capture["alarm_after_s"]
-        value = "" if alarm.get("value") is None else f", {alarm['value']:.4g} {alarm.get('unit', '')}".rstrip()
+        unit = "" if alarm.get("unit") == "1" else alarm.get("unit", "")
+        value = "" if alarm.get("value") is None else f", {alarm['value']:.4g} {unit}".rstrip()
         lines += [
             f"{_when(alarm)}  {capture['machine']} {capture['point']}: {alarm['after']}{value}",
             f"  {length:.1f} s at {capture['rate_hz']:g} Hz, {capture['unit']}, the alarm {before:.1f} s after its start",

@@ -178,7 +178,8 @@ def _lane(live: dict[str, Any]) -> str:
 
 
 def _alarm(alarm: dict[str, Any]) -> str:
-    value = "no value" if alarm["value"] is None else f"{_shown(alarm['value'])} {alarm['unit']}".rstrip()
+    unit = "" if alarm["unit"] == "1" else alarm["unit"]
+    value = "no value" if alarm["value"] is None else f"{_shown(alarm['value'])} {unit}".rstrip()
     if alarm.get("kind") == "alarm":
         return f"{alarm['machine']}.{alarm['point']}: {alarm['after']}, {value}; see 'gateway alarms'"
     return f"{alarm['machine']}.{alarm['point']} went too {alarm['after']}: {value}"

@@ -88,7 +88,7 @@ class BearingSpec(Spec, frozen=True, kw_only=True):
 class GearSpec(Spec, frozen=True, kw_only=True):
     """A gear on the shaft that `speed:` is about."""
 
-    teeth: Annotated[int, Meta(ge=5, le=1000, description="number of its teeth")]
+    teeth: Annotated[int, Meta(ge=6, le=1000, description="number of its teeth")]
 
 
 class Vibration(Spec, frozen=True, kw_only=True):

@@ -52,6 +52,7 @@ class Place:
 
     Attributes:
         passed_over: windows of which nothing was computed, because the processor could not keep up.
+        failed: windows of which nothing was computed, because that went wrong.
     """
 
     def __init__(self, bench: Bench, machine: str, done: Callable[[Job], None]) -> None:
@@ -61,6 +62,7 @@ class Place:
         self._waiting: list[Job] = []
         self._task: asyncio.Task[None] | None = None
         self.passed_over = 0
+        self.failed = 0
 
     def put(self, job: Job) -> None:
         """Let a job run when its turn comes."""
@@ -86,6 +88,7 @@ class Place:
                 await self._bench.run(job)
                 self._done(job)
             except Exception:
+                self.failed += 1
                 log.exception("record_fault", machine=self._machine)
         self._task = None
 

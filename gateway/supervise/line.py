@@ -51,7 +51,9 @@ class MachineLine:
         """What cannot be computed, and why."""
         passed_over = self._place.passed_over
         slow = f"the processor is too slow: {passed_over} windows passed over; lengthen 'every'" if passed_over else ""
-        return (*self.condition.warnings, *filter(None, [slow, self._captures.trouble]))
+        failed = self._place.failed
+        wrong = f"{failed} windows could not be computed, which is a fault of this gateway; its log says more" if failed else ""
+        return (*self.condition.warnings, *filter(None, [slow, wrong, self._captures.trouble]))
 
     @property
     def notes(self) -> tuple[str, ...]:

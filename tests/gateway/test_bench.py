@@ -67,6 +67,7 @@ async def test_a_job_that_fails_does_not_stop_those_behind_it() -> None:
     line.put(Work(1, open_gate()))
     await until(lambda: len(done) == 1)
     assert done[0].number == 1
+    assert line.failed == 1
     await bench.close()
 
 

@@ -145,7 +145,7 @@ def test_a_bad_signal_gives_no_numbers_and_says_why(tmp_path, capsys, samples, w
         (["a.f32", "--rate", "12000", "--rpm", "quick"], "--rpm: 'quick'"),
         (["a.f32", "--rate", "12000", "--rpm", "1400-9000"], "too wide a range"),
         (["a.f32", "--rate", "12000", "--teeth", "20"], "write --rpm"),
-        (["a.f32", "--rate", "12000", "--rpm", "1480", "--teeth", "2"], "5 to 1000 teeth"),
+        (["a.f32", "--rate", "12000", "--rpm", "1480", "--teeth", "5"], "6 to 1000 teeth"),
         (["a.f32", "--rate", "12000", "--bearing", "6205"], "write --rpm"),
         (["a.f32", "--rate", "12000", "--rpm", "1480", "--bearing", "6025"], "is not known"),
         (["a.f32", "--rate", "12000", "--rpm", "1480", "--bearing", "outr=3"], "did you mean 'outer'?"),
@@ -153,12 +153,14 @@ def test_a_bad_signal_gives_no_numbers_and_says_why(tmp_path, capsys, samples, w
         (["a.f32", "--rate", "12000", "--iso", "group2"], "did you mean"),
         (["a.f32", "--rate", "12000", "--channel", "2"], "only a .wav has channels"),
         (["a.mp3", "--rate", "12000"], "no known file type"),
+        (["one.f32", "--rate", "12000"], "holds one sample; a recording has 2 or more"),
         (["a.f32", "--rate", "12000", "--plot", "nowhere/a.svg"], "cannot be written"),
     ],
 )
 def test_a_mistake_gets_a_sentence_and_no_traceback(tmp_path, monkeypatch, capsys, arguments, words) -> None:
     monkeypatch.chdir(tmp_path)
     raw(tmp_path / "a.f32", sine(1.0, 100.0))
+    raw(tmp_path / "one.f32", [1.0])
     assert main(["features", *arguments]) == 2
     said = capsys.readouterr()
     assert words in said.err

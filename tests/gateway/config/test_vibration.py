@@ -82,6 +82,7 @@ def test_a_speed_may_be_estimated(checked):
         ("{speed: 1480rpm, bearing: {type: XY-99999}}", "7:49", "the bearing 'XY-99999' is not known"),
         ("{bearing: 6205-2RS}", "7:26", "'bearing' needs the speed of the shaft; write 'speed:' beside it"),
         ("{gear: {teeth: 23}}", "7:23", "'gear' needs the speed of the shaft"),
+        ("{speed: 1480rpm, gear: {teeth: 5}}", "7:47", "5 is out of range: 6 to 1000"),
         ("{speed: 1480rpm, bearing: {balls: 9}}", "7:33", "a bearing given this way needs balls, ball and pitch"),
         (
             "{speed: 1480rpm, bearing: {}}",
