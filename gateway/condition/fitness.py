@@ -14,6 +14,9 @@ CLIPPED_SHARE_OF_BLOWS = 0.0005
 BLOWS_CREST = 2.5
 """Crest factor from which on a signal is one of blows; a smooth one, whose top is flat by nature, lies below."""
 
+LARGEST = 1e12
+"""No sensor gives a larger value in any unit; the power of such a line no longer fits into a float."""
+
 
 def fitness(statistics: Statistics) -> tuple[Quality, Reason]:
     """Judge a window by its statistics.
@@ -25,6 +28,8 @@ def fitness(statistics: Statistics) -> tuple[Quality, Reason]:
         return Quality.BAD, Reason.NO_SENSOR if statistics.nonfinite == statistics.count else Reason.OUT_OF_RANGE
     if not statistics.peak_to_peak > 0:
         return Quality.BAD, Reason.NO_SENSOR
+    if statistics.peak > LARGEST:
+        return Quality.BAD, Reason.OUT_OF_RANGE
     share = CLIPPED_SHARE_OF_BLOWS if statistics.crest > BLOWS_CREST else CLIPPED_SHARE
     if statistics.clipped > share:
         return Quality.UNCERTAIN, Reason.CLIPPED

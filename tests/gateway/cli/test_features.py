@@ -125,7 +125,12 @@ def test_a_wav_carries_its_rate(tmp_path, capsys) -> None:
 
 @pytest.mark.parametrize(
     ("samples", "words"),
-    [([0.5] * RATE, "no sensor"), ([math.nan] * RATE, "no sensor"), ([*sine(1.0, 100.0, 1.0), math.inf], "out of range")],
+    [
+        ([0.5] * RATE, "no sensor"),
+        ([math.nan] * RATE, "no sensor"),
+        ([*sine(1.0, 100.0, 1.0), math.inf], "out of range"),
+        (sine(1e25, 100.0), "out of range"),
+    ],
 )
 def test_a_bad_signal_gives_no_numbers_and_says_why(tmp_path, capsys, samples, words) -> None:
     result = measured(capsys, raw(tmp_path / "a.f32", samples), "--rate", "12000", "--unit", "g", code=1)

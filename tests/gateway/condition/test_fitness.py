@@ -88,8 +88,9 @@ def test_a_good_window_is_good_in_everything():
         ([9.81] * round(RATE), Reason.NO_SENSOR),
         ([*noise()[:-1], math.nan], Reason.OUT_OF_RANGE),
         ([-math.inf, *noise()[1:]], Reason.OUT_OF_RANGE),
+        ([1e25 * value for value in noise()], Reason.OUT_OF_RANGE),
     ],
-    ids=["nothing but nan", "nothing but inf", "silent", "steady only", "one nan", "one inf"],
+    ids=["nothing but nan", "nothing but inf", "silent", "steady only", "one nan", "one inf", "beyond any sensor"],
 )
 def test_a_broken_window_gives_every_feature_bad_and_no_number(samples, reason):
     records = once(samples)
