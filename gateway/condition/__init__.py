@@ -107,7 +107,12 @@ class Condition:
         self._baseline = next((stage for stage in self._chain.stages if isinstance(stage, BaselineStage)), None)
         self._kept = kept
         if kept is not None:
-            kept.restore(self._chain.stages)
+            kept.restore(self._durable)
+
+    @property
+    def _durable(self) -> tuple[object, ...]:
+        """What may have something to keep."""
+        return (*self._chain.stages, self._vibration)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -167,7 +172,7 @@ class Condition:
     async def keep(self, now_s: float, *, finally_: bool = False) -> None:
         """Keep what has to outlast a restart, when it is due or urgent, or `finally_`."""
         if self._kept is not None:
-            await self._kept.save(self._chain.stages, now_s, finally_=finally_)
+            await self._kept.save(self._durable, now_s, finally_=finally_)
             return
         for stage in self._chain.stages:
             if isinstance(stage, Durable):

@@ -67,6 +67,15 @@ class Analysis:
         self._turning = Turning(spec, self._names, length, rate_hz, self.unit, bearings)
         self.left_out = (*self._sentences(spec), *self._turning.left_out)
 
+    @property
+    def memory(self) -> tuple[int, float]:
+        """What goes on from window to window, see `Turning.memory`."""
+        return self._turning.memory
+
+    def resume(self, records: int, mean_variance: float) -> None:
+        """Go on from an earlier `memory`."""
+        self._turning.resume(records, mean_variance)
+
     def measure(self, samples: array[float], rpm: float | None = None) -> Result:
         """Return the features of a window.
 

@@ -236,7 +236,7 @@ class BaselineStage:
         group.stamp = measured.stamp
         if measured.point not in group.names:
             return records
-        value = measured.value
+        value = measured.value if measured.quality is Quality.GOOD else None  # what is clipped is not usual
         group.row[measured.point] = value if value is not None and math.isfinite(value) else None
         return records + (self._finished(group) if len(group.row) == len(group.names) else [])
 

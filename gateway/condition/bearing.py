@@ -21,7 +21,7 @@ from cython_ext.bearing import BearingScores
 from cython_ext.envelope import Envelope
 from cython_ext.shaft import floor_of, shaft_speed
 from cython_ext.spectrum import Welch, next_fast_length
-from gateway.config.bearing import Bearing
+from gateway.config.bearing import LEAST_TURNS, Bearing
 from gateway.model import Quality
 
 Label = Literal["outer", "inner", "element", "cage", "none"]
@@ -37,9 +37,6 @@ VERDICTS: dict[Label, str] = {
 
 THRESHOLD_DB = 12.0
 """A fault that scores less is none. Frozen: see docs/bearings.md for the figures it gives."""
-
-LEAST_TURNS = 25
-"""Turns of the shaft a record must hold, so that its lines stand apart from those of the shaft."""
 
 LEAST_TURNS_OF_CAGE = 60
 """The same for the cage, which turns at 0.4 times the shaft."""

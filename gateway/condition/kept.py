@@ -10,7 +10,7 @@ import msgspec
 from gateway import log as logs
 from gateway.ports import Keeps
 
-from .chain import Durable, Stage
+from .chain import Durable
 
 PERIOD_S = 300.0
 """Time between two writes of what has changed; a crash or a power cut loses at most as much."""
@@ -30,7 +30,7 @@ class Kept:
         self._failed = False
         self.troubles: list[str] = []
 
-    def restore(self, stages: Iterable[Stage]) -> None:
+    def restore(self, stages: Iterable[object]) -> None:
         """Let every stage go on from what was kept; one that cannot begins anew, and that is told."""
         durable = [stage for stage in stages if isinstance(stage, Durable)]
         if not durable:
@@ -45,7 +45,7 @@ class Kept:
                 self.troubles.append(f"what was kept of '{stage.name}' makes no sense ({error}) and begins anew")
                 log.error("state_replaced", path=self._name, kept=stage.name, reason=str(error))
 
-    async def save(self, stages: Iterable[Stage], now_s: float, *, finally_: bool = False) -> None:
+    async def save(self, stages: Iterable[object], now_s: float, *, finally_: bool = False) -> None:
         """Write what has changed when it is due, when a stage is urgent, or `finally_`; never raises."""
         durable = [stage for stage in stages if isinstance(stage, Durable)]
         urgent = [stage for stage in durable if stage.urgent]

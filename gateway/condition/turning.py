@@ -61,6 +61,16 @@ class Turning:
         if length >= 16:
             self._detectors = {name: BearingDetector(length, rate_hz, bearing) for name, bearing in self._bearings.items()}
 
+    @property
+    def memory(self) -> tuple[int, float]:
+        """What the gear's NA4 remembers of the windows before: how many, and the mean variance of their residuals."""
+        return self._rotation.memory if self._rotation else (0, 0.0)
+
+    def resume(self, records: int, mean_variance: float) -> None:
+        """Go on from an earlier `memory`."""
+        if self._rotation:
+            self._rotation.resume(records, mean_variance)
+
     def measure(self, samples: array[float], rpm: float | None) -> Turned:
         """Return what is found in a window, with the speed as it is told; None: only what is found in the window counts."""
         if self._rotation is None:

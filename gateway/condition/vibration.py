@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct, convert, to_builtins
 
 from gateway.config.bearing import Bearing
 from gateway.config.vibration import Vibration, axis_of
@@ -42,6 +45,16 @@ class Job:
         return [] if self.result is None else list(self.sensor.records(self.window, self.result))
 
 
+class Memory(Struct, frozen=True):
+    """What a gear's NA4 remembers, and of what: it means nothing at another rate, in another unit or of another gear."""
+
+    records: int
+    mean_variance: float
+    rate_hz: float
+    unit: str
+    teeth: int
+
+
 class Sensor:
     """One waveform of a machine at one rate and in one unit: its windows, and what they are computed with.
 
@@ -63,6 +76,7 @@ class Sensor:
         length = max(2, round(spec.window * block.rate_hz))
         self._windower = Windower(length, max(1, round(spec.every * block.rate_hz)), block.rate_hz)
         self._analysis: Analysis | None = None
+        self._resumed: Memory | None = None
         self._notes: tuple[str, ...] = ()
         self._too_short = ""
         self._piece = 0
@@ -85,8 +99,24 @@ class Sensor:
     def analysis(self) -> Analysis:
         """Return what computes the windows, made with the first one, for that takes time; call it beside the event loop."""
         if self._analysis is None:
-            self._analysis = Analysis(self._spec, self._windower.length, self.rate_hz, self.unit, self._zones, self._bearings)
+            analysis = Analysis(self._spec, self._windower.length, self.rate_hz, self.unit, self._zones, self._bearings)
+            if self._resumed is not None:
+                analysis.resume(self._resumed.records, self._resumed.mean_variance)
+            self._analysis = analysis
         return self._analysis
+
+    @property
+    def memory(self) -> Memory | None:
+        """What is to outlast a restart; None: nothing."""
+        if self._analysis is None:
+            return self._resumed
+        records, mean_variance = self._analysis.memory
+        return Memory(records, mean_variance, self.rate_hz, self.unit, _teeth(self._spec)) if records else None
+
+    def resume(self, memory: Memory) -> None:
+        """Go on from an earlier `memory`, if it is of the same."""
+        if (memory.rate_hz, memory.unit, memory.teeth) == (self.rate_hz, self.unit, _teeth(self._spec)):
+            self._resumed = memory
 
     def records(self, window: Window, result: Result) -> Iterator[Record]:
         """Yield the features of a window."""
@@ -130,6 +160,8 @@ class Sensor:
 class VibrationFeatures:
     """Cuts the Blocks of one machine into windows, those of each axis for themselves; unit and rate come with the first Block."""
 
+    name = "vibration"
+
     def __init__(
         self,
         machine: str,
@@ -154,6 +186,17 @@ class VibrationFeatures:
         self._rpm = rpm
         self._sensors: dict[str, Sensor] = {}
         self._axes: dict[str, Axes] = {}
+        self._kept: dict[str, Memory] = {}
+        self.urgent = False
+
+    def keep(self) -> Any:
+        """Return what the gears of the waveforms remember."""
+        found = {point: sensor.memory for point, sensor in self._sensors.items()}
+        return to_builtins(self._kept | {point: memory for point, memory in found.items() if memory is not None})
+
+    def restore(self, kept: Any) -> None:
+        """Go on from what was kept; each waveform takes its own when it comes."""
+        self._kept = convert(kept, dict[str, Memory])
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -167,6 +210,8 @@ class VibrationFeatures:
         sensor = self._sensors.get(block.point)
         if sensor is None or (sensor.rate_hz, sensor.unit) != (block.rate_hz, block.unit):
             sensor = self._sensors[block.point] = Sensor(self._machine, self._spec, self._zones, self._bearings, block)
+            if (memory := self._kept.pop(block.point, None)) is not None:
+                sensor.resume(memory)
             name, axis = axis_of(block.point)
             self._axes.setdefault(name, Axes()).known.add(axis)
         return [Job(sensor, window, self._rpm()) for window in sensor.cut(block)]
@@ -184,3 +229,7 @@ class VibrationFeatures:
 
     def _zone(self, point: str, zone: str, stamp: Stamp, quality: Quality, reason: Reason) -> Reading:
         return Reading(machine=self._machine, point=point, value=zone or None, stamp=stamp, quality=quality, reason=reason)
+
+
+def _teeth(spec: Vibration) -> int:
+    return spec.gear.teeth if spec.gear else 0

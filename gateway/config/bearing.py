@@ -7,6 +7,9 @@ from typing import Self
 
 from msgspec import Struct
 
+LEAST_TURNS = 25
+"""Turns of the shaft a record must hold, so that its lines stand apart from those of the shaft."""
+
 
 class Bearing(Struct, frozen=True):
     """A bearing whose outer race stands still and whose inner race turns with the shaft; rates are per turn of the shaft.

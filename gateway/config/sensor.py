@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from gateway.config.bearing import Bearing
+from gateway.config.bearing import LEAST_TURNS, Bearing
 from gateway.config.bearings import Bearings
 from gateway.config.build import build
 from gateway.config.found import BAD, Found
 from gateway.config.iso import boundaries
 from gateway.config.node import Entry, Node, Scalar, Sequence
 from gateway.config.node import Mapping as MappingNode
+from gateway.config.quantity import Duration
 from gateway.config.rotation import Shaft
 from gateway.config.vibration import GIVEN, BearingSpec, Vibration, announced, bearings_of
 from gateway.config.words import meant, quoted
@@ -31,8 +33,21 @@ def features_of(node: MappingNode, waves: Iterable[str], found: Found) -> tuple[
         return [*announced(Vibration(), waves)], None
     if "bearing" in node.entries:
         _check_bearings(spec, node.entries["bearing"].value, found)
+    _check_turns(spec, node, found)
     told = (spec.speed, node.entries["speed"].value) if isinstance(spec.speed, Shaft) and spec.speed.point else None
     return [*announced(spec, waves)], told
+
+
+def _check_turns(spec: Vibration, node: MappingNode, found: Found) -> None:
+    """Warn of windows that are too short for what is asked of them, as far as the speed is written down."""
+    rpm = spec.speed.rpm if isinstance(spec.speed, Shaft) else None
+    turns = spec.window * rpm / 60 if rpm else LEAST_TURNS
+    if "bearing" in node.entries and rpm and turns < LEAST_TURNS:
+        needed = Duration(math.ceil(LEAST_TURNS * 60 / rpm)).written
+        words = f"a window of {spec.window.written} holds {turns:.3g} turns of the shaft, and a verdict takes {LEAST_TURNS}"
+        found.warning(node.entries["bearing"].key, f"{words}; make it {needed} or longer")
+    if "iso" in node.entries and spec.window < 1:
+        found.warning(node.entries["iso"].key, f"a zone takes a window of 1s or longer, not {spec.window.written}")
 
 
 def zones_of(spec: Vibration | None) -> Boundaries | None:

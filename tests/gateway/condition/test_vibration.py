@@ -9,8 +9,11 @@ import pytest
 
 from gateway.clock import ManualClock
 from gateway.condition import Condition
+from gateway.condition.vibration import VibrationFeatures
 from gateway.config.quantity import Duration
+from gateway.config.rotation import Shaft
 from gateway.config.spec import Link, Machine, Vibration
+from gateway.config.vibration import GearSpec
 from gateway.model import Block, Feature, Quality, Reason, Record
 
 
@@ -92,3 +95,21 @@ def test_a_looped_recording_that_is_shorter_than_a_window_is_told_until_a_window
     assert condition.warnings == ()
     assert play(2000, True) == 0
     assert condition.warnings == (), "what was long enough"
+
+
+def test_what_a_gear_remembers_outlasts_a_restart_and_is_dropped_for_another_gear() -> None:
+    turn = [math.sin(2 * math.pi * 23 * 20 * n / 5120) + 0.2 * math.sin(2 * math.pi * 7 * 20 * n / 5120) for n in range(5120)]
+
+    def begun(teeth: int, kept: object = None) -> VibrationFeatures:
+        spec = Vibration(window=Duration(1), every=Duration(1), speed=Shaft(1200.0), gear=GearSpec(teeth=teeth))
+        features = VibrationFeatures("m", spec, rpm=lambda: 1200.0)
+        if kept is not None:
+            features.restore(kept)
+        for job in features.cut(Block("m", "vibration", ManualClock().stamp(), 5120.0, array("f", turn), "g")):
+            job.run()
+        return features
+
+    kept = begun(23).keep()
+    assert kept["vibration"]["records"] == 1
+    assert begun(23, kept).keep()["vibration"]["records"] == 2
+    assert begun(24, kept).keep().get("vibration", {"records": 1})["records"] <= 1

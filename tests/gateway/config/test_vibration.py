@@ -142,3 +142,20 @@ def test_the_axis_is_the_last_part_of_the_name():
     assert axis_of("vibration") == ("vibration", "")
     assert axis_of("motor.vibration") == ("motor.vibration", "")
     assert axis_of("x") == ("x", "")
+
+
+@pytest.mark.parametrize(
+    ("vibration", "words"),
+    [
+        (
+            "{window: 500ms, speed: 1480rpm, bearing: '6205'}",
+            "holds 12.3 turns of the shaft, and a verdict takes 25; make it 2s or",
+        ),
+        ("{window: 500ms, iso: group2-rigid}", "a zone takes a window of 1s or longer, not 500ms"),
+        ("{window: 8s, speed: 1480rpm, bearing: '6205', iso: group2-rigid}", ""),
+        ("{window: 1s, speed: {estimate: 1400-1500rpm}, bearing: '6205'}", ""),
+    ],
+)
+def test_a_window_too_short_for_what_is_asked_of_it_is_a_warning(checked, vibration, words):
+    warnings = [problem.message for problem in checked(vibration).problems if "window" in problem.message]
+    assert [words in warning for warning in warnings] == ([True] if words else [])
