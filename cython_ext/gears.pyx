@@ -24,6 +24,7 @@ cdef enum:
 
 # a signal smaller than this, of the average's RMS, is the rounding of float32 samples and has no shape
 cdef double FLOOR = 1e-6
+cdef double LEAST = 1e-150   # a variance whose square is still a number above 0
 
 
 cdef struct Moments:
@@ -150,7 +151,7 @@ cdef class Gear:
         fm0 = (high - low) / harmonics if harmonics > FLOOR * rms else NAN
         sideband_index = sides / mesh if mesh > FLOOR * rms else NAN
         na4 = NAN
-        if residual.second > (FLOOR * rms) ** 2:
+        if residual.second > max(LEAST, (FLOOR * rms) ** 2):
             self.mean_variance += (residual.second - self.mean_variance) / (self.records + 1)
             self.records += 1
             na4 = residual.fourth / (self.mean_variance * self.mean_variance)
@@ -206,4 +207,4 @@ cdef class Gear:
 
 
 cdef double kurtosis(const Moments *m, double rms) noexcept:
-    return m.fourth / (m.second * m.second) if m.second > (FLOOR * rms) ** 2 else NAN
+    return m.fourth / (m.second * m.second) if m.second > max(LEAST, (FLOOR * rms) ** 2) else NAN

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from cython_ext.results import GearFigures
 
 _FLOOR = 1e-6
+_LEAST = 1e-150
 
 
 class Gear:
@@ -36,7 +37,7 @@ class Gear:
         residual = _without(signal, lines, {1, 2, *meshes})
         second, fourth = _moments(residual)
         na4 = math.nan
-        if second > (_FLOOR * rms) ** 2:
+        if second > max(_LEAST, (_FLOOR * rms) ** 2):
             self.variances.append(second)
             na4 = fourth / (math.fsum(self.variances) / len(self.variances)) ** 2
         mesh = abs(lines[teeth])
@@ -66,4 +67,4 @@ def _moments(x: Sequence[float]) -> tuple[float, float]:
 
 def _kurtosis(x: Sequence[float], rms: float) -> float:
     second, fourth = _moments(x)
-    return fourth / second**2 if second > (_FLOOR * rms) ** 2 else math.nan
+    return fourth / second**2 if second > max(_LEAST, (_FLOOR * rms) ** 2) else math.nan

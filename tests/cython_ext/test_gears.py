@@ -97,6 +97,15 @@ class TestGear:
         with pytest.raises(ValueError, match="neither can be negative"):
             Gear(STEPS, TEETH).resume(records, variance)
 
+    @pytest.mark.parametrize("height", [1e-320, 1e-200, 1e-80])
+    def test_a_signal_too_small_to_be_squared_has_no_figures_of_shape(self, height):
+        average = array("d", [height * (-1) ** (i // 3) for i in range(40)])
+        for gear in (Gear(40, 7), reference.Gear(40, 7)):
+            found = gear.measure(average)
+            assert math.isnan(found.fm4)
+            assert math.isnan(found.na4)
+            assert math.isnan(found.residual_kurtosis)
+
     @given(
         st.sampled_from([(20, 6), (40, 7), (45, 11), (64, 24)]),
         st.lists(st.lists(st.floats(-5, 5), min_size=64, max_size=64), min_size=1, max_size=3),
