@@ -16,12 +16,6 @@ from cython_ext.gears import SIDEBANDS, Gear
 from cython_ext.orders import AngleResampler, drift, synchronous_average
 from cython_ext.shaft import shaft_speed
 from cython_ext.spectrum import Welch, next_fast_length
-from gateway.model import Stamp
-
-from .chain import Measured
-
-TO_HZ = {"rpm": 1 / 60, "1/min": 1 / 60, "r/min": 1 / 60, "U/min": 1 / 60, "min⁻¹": 1 / 60, "Hz": 1.0, "1/s": 1.0}
-"""Rotations per second in one of the unit."""
 
 ORDERS = tuple(half / 2 for half in range(1, 21))
 """Orders of the shaft whose amplitudes are told: 0.5, 1, 1.5 … 10."""
@@ -48,62 +42,14 @@ COHERENT = 0.5
 """A mesh whose phase moves more evenly than this from one revolution to the next is followed; noise comes to 0.1."""
 
 
-class Speed:
-    """Where the speed of a shaft comes from: it is written down, a point tells it, or it is to be found within a range.
-
-    Args:
-        hz: rotations per second as written down.
-        point: name of the point that tells it, in a unit of `TO_HZ`.
-        max_age_s: how long a value of the point holds.
-        range_hz: slowest and fastest speed to search; without the frequency of the mains, whose harmonics are a comb, too.
-
-    Raises:
-        ValueError: not exactly one source is given, or a number makes no sense.
-    """
-
-    def __init__(
-        self,
-        *,
-        hz: float | None = None,
-        point: str | None = None,
-        max_age_s: float = 60.0,
-        range_hz: tuple[float, float] | None = None,
-    ) -> None:
-        if [hz, point, range_hz].count(None) != 2:
-            raise ValueError("a speed has one source: a number, a point or a range")
-        if hz is not None and not 0 < hz < math.inf:
-            raise ValueError(f"a shaft at {hz} Hz; it must be above 0")
-        if range_hz is not None and not 0 < range_hz[0] < range_hz[1] < math.inf:
-            raise ValueError(f"a speed from {range_hz[0]} to {range_hz[1]} Hz; it must begin above 0 and end higher")
-        if not max_age_s > 0:
-            raise ValueError(f"a value that holds for {max_age_s} s; it must be above 0")
-        self.point = point
-        self.range_hz = range_hz
-        self._max_age_s = max_age_s
-        self._hz = hz if hz is not None else math.nan
-        self._told_ns: int | None = None
-
-    def take(self, measured: Measured) -> None:
-        """Take a value of the point; a bad one, and one in another unit than of `TO_HZ`, makes the speed unknown."""
-        if measured.point == self.point:
-            factor = TO_HZ.get(measured.unit)
-            self._hz = measured.value * factor if measured.value is not None and factor else math.nan
-            self._told_ns = measured.stamp.mono_ns
-
-    def at(self, stamp: Stamp) -> float:
-        """Return the rotations per second known at a moment without the waveform; NaN where they are not. 0: it stands."""
-        if self.point is not None and (self._told_ns is None or stamp.mono_ns - self._told_ns > self._max_age_s * 1e9):
-            return math.nan
-        return self._hz
-
-
 class Rotation:
     """Features of windows of one length and rate; computes in memory of its own, so one window at a time.
 
     Args:
         length: samples of a window.
         rate_hz: samples per second.
-        range_hz: where to look for the speed, `Speed.range_hz`; None: it is told with every window, and looked for within 2 %.
+        range_hz: where to look for the speed, best without the mains, whose harmonics are a comb, too; None: it is told with every
+            window, and looked for within 2 %.
         teeth: number of teeth of the gear on this shaft, 0 without one.
     """
 
@@ -144,7 +90,7 @@ class Rotation:
 
         Args:
             samples: a window.
-            shaft_hz: the speed known without it, as `Speed.at` gives it; of no use where a range is searched.
+            shaft_hz: the speed known without it, NaN where it is not, 0 where it stands; of no use where a range is searched.
         """
         hz = self._speed(samples, shaft_hz)
         values = {"shaft_speed": hz * 60.0} | dict.fromkeys(ORDER_NAMES, math.nan)

@@ -18,6 +18,7 @@ from gateway.config.quantity import Duration
 from gateway.config.rotation import Shaft
 from gateway.config.running import Running
 from gateway.config.spec import PointSpec, Vibration
+from gateway.model import Quality
 from tests.gateway.condition.shop import Shelf, Shop
 
 CURRENT = {"current": PointSpec(unit="A"), "speed": PointSpec(unit="rpm")}
@@ -283,3 +284,18 @@ def test_a_warning_by_the_baseline_is_the_end_of_zone_b_until_it_follows_what_is
     for _ in range(70):
         state_at(1.2 * math.exp(draw.gauss(0, 0.05)))
     assert [state_at(1.7), state_at(2.1), state_at(4.6)] == ["", "high warning", "high alarm"]
+
+
+def test_nothing_is_learned_of_windows_that_are_uncertain() -> None:
+    def learned(quality: Quality) -> float | None:
+        shop = Shop({}, vibration=Vibration(features=["rms", "crest"]), baseline=short())
+        stage = BaselineStage(shop.machine, short(), ["vibration.rms", "vibration.crest"], lambda: None)
+        for count in range(90):
+            for name, value in (("rms", 1 + count % 7 / 10), ("crest", 3 + count % 5 / 10)):
+                stage.take(Measured(f"vibration.{name}", value, "1", shop.clock.stamp(), quality))
+            shop.clock.advance(1)
+            stage.tick(shop.clock.stamp())
+        return stage.usual_of("vibration.rms")
+
+    assert learned(Quality.GOOD) == pytest.approx(1.3, abs=0.1)
+    assert learned(Quality.UNCERTAIN) is None

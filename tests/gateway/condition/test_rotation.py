@@ -8,10 +8,7 @@ from array import array
 import numpy as np
 import pytest
 
-from gateway.clock import ManualClock
-from gateway.condition.chain import Measured
-from gateway.condition.rotation import GEAR_UNITS, ORDER_NAMES, Rotation, Speed
-from gateway.model import Quality, Stamp
+from gateway.condition.rotation import GEAR_UNITS, ORDER_NAMES, Rotation
 
 RATE = 8192.0
 SECONDS = 4.0
@@ -28,60 +25,6 @@ def machine(hz: float, orders: dict[float, float], wobble: float = 0.0, noise: f
         x += amplitude * np.sin(2 * np.pi * order * phase + order)
     x += blow * np.exp(-(phase % 1) * 400) * np.sin(2 * np.pi * 60 * phase)
     return array("f", x.astype("f"))
-
-
-def later(stamp: Stamp, seconds: float) -> Stamp:
-    return Stamp(stamp.wall_ns, stamp.mono_ns + int(seconds * 1e9), stamp.boot)
-
-
-NOW = ManualClock().stamp()
-
-
-def told(value: float | None, unit: str = "rpm", point: str = "speed") -> Measured:
-    return Measured(point, value, unit, NOW, Quality.GOOD if value is not None else Quality.BAD)
-
-
-class TestSpeed:
-    def test_written_down_it_holds_for_ever(self) -> None:
-        assert Speed(hz=24.6).at(later(NOW, 1e6)) == 24.6
-
-    @pytest.mark.parametrize(
-        ("value", "unit", "hz"), [(1480.0, "rpm", 24.67), (24.5, "Hz", 24.5), (600.0, "1/min", 10.0), (0, "rpm", 0.0)]
-    )
-    def test_a_point_tells_it_in_its_unit(self, value: float, unit: str, hz: float) -> None:
-        speed = Speed(point="speed")
-        speed.take(told(value, unit))
-        assert speed.at(NOW) == pytest.approx(hz, abs=0.01)
-
-    def test_a_value_of_the_point_holds_so_long(self) -> None:
-        speed = Speed(point="speed", max_age_s=10.0)
-        assert math.isnan(speed.at(NOW))
-        speed.take(told(1480.0))
-        assert speed.at(later(NOW, 9.9)) > 0
-        assert math.isnan(speed.at(later(NOW, 10.1)))
-
-    @pytest.mark.parametrize("bad", [told(None), told(1480.0, "m/s")])
-    def test_a_bad_value_or_an_unknown_unit_makes_it_unknown(self, bad: Measured) -> None:
-        speed = Speed(point="speed")
-        speed.take(told(1480.0))
-        speed.take(bad)
-        assert math.isnan(speed.at(NOW))
-
-    def test_other_points_do_not_matter(self) -> None:
-        speed = Speed(point="speed")
-        speed.take(told(1480.0))
-        speed.take(told(None, point="oil_temp"))
-        assert speed.at(NOW) > 0
-
-    def test_within_a_range_it_is_not_known_without_the_waveform(self) -> None:
-        speed = Speed(range_hz=(20.0, 30.0))
-        assert speed.range_hz == (20.0, 30.0)
-        assert math.isnan(speed.at(NOW))
-
-    def test_one_source_and_numbers_that_make_sense(self) -> None:
-        for wrong in ({}, {"hz": 25.0, "point": "speed"}, {"hz": 0.0}, {"range_hz": (30.0, 20.0)}, {"hz": 25.0, "max_age_s": 0.0}):
-            with pytest.raises(ValueError, match=r"one source|must be above 0|must begin above 0"):
-                Speed(**wrong)  # type: ignore[arg-type]
 
 
 class TestOrders:
