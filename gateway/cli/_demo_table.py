@@ -200,7 +200,7 @@ def bearing(board: Board, machine: str, to: str = "→") -> str:
     first, now = kurtosis(board, machine)
     if now > first * _WORSE:
         return f"the bearing of {machine} is getting worse: kurtosis {first:.1f} {to} {now:.1f}"
-    return f"{machine}: bearing still sound (kurtosis {now:.1f}); its fault grows soon"
+    return f"{machine}: kurtosis still calm ({now:.1f}); the envelope tells its fault first"
 
 
 def plain(config: Config, board: Board, status: dict[str, Any] | None, seconds: float) -> str:

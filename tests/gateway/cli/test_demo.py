@@ -93,7 +93,7 @@ def test_the_bearing_line_tells_when_it_gets_worse():
     board = board_.Board()
     assert table.bearing(board, "spindle-1") == ""
     feed(board, *(feature(3.0 + i / 100, i + 1) for i in range(3)))
-    assert table.bearing(board, "spindle-1") == "spindle-1: bearing still sound (kurtosis 3.0); its fault grows soon"
+    assert table.bearing(board, "spindle-1") == "spindle-1: kurtosis still calm (3.0); the envelope tells its fault first"
     feed(board, *(feature(4.1, i) for i in range(4, 8)))
     assert table.bearing(board, "spindle-1") == "the bearing of spindle-1 is getting worse: kurtosis 3.0 → 4.1"
 
@@ -138,7 +138,7 @@ def test_the_screen_fits_80x24_and_shows_everything():
     assert max(map(len, lines)) <= 80
     for expected in (
         "muster-metallbau / hall-1", "41.53 °C", "148203", "oil_temp.slope", "nobody answers", "not connected",
-        "velocity_rms", "brand_new", "2 messages, 30 records", "lost 0, doubled 0", "spindle-1: bearing still sound (kurtosis 3.0)",
+        "velocity_rms", "brand_new", "2 messages, 30 records", "lost 0, doubled 0", "spindle-1: kurtosis still calm (3.0)",
     ):  # fmt: skip
         assert expected in text
     oil = next(line for line in lines if "41.53" in line)
